@@ -1,0 +1,301 @@
+import type { Ctx } from "../context.ts";
+import { keys } from "../keys.ts";
+import { limits } from "../limits.ts";
+import type { Refusal } from "../words.ts";
+import { type CampaignRecord, campaigns } from "./ledger.ts";
+import { bucketCount } from "./member.ts";
+import { armCampaign, changeCampaign, showCampaign } from "./scripts.ts";
+import { GATE, type Tally } from "./tally.ts";
+
+/**
+ * Campaigns: created, changed, shown and listed. The ledger's record is the definition; Redis holds a copy of it and counts.
+ */
+
+export type CampaignState = "scheduled" | "open" | "sold-out" | "closed" | "paused" | "recovering";
+
+/** What an operator says of a campaign. Times in milliseconds since 1970. */
+export interface CampaignDraft {
+  readonly campaignId: string;
+  readonly name: string;
+  readonly stock: number;
+  readonly perUser: number;
+  readonly opensAt: number;
+  readonly closesAt: number;
+  readonly roomId?: string | undefined;
+  readonly discount?: unknown;
+  readonly validDays?: number | undefined;
+}
+
+/** What every function may know of a campaign without asking again: none of it changes while the campaign lives. */
+export interface CampaignAbout {
+  readonly campaignId: string;
+  readonly perUser: number;
+  readonly buckets: number;
+  readonly base: number;
+  readonly roomId?: string | undefined;
+  readonly validDays?: number | undefined;
+  readonly discount?: unknown;
+}
+
+/** The public document of a campaign. */
+export interface CampaignView extends CampaignAbout {
+  readonly name: string;
+  readonly state: CampaignState;
+  readonly stock: number;
+  readonly issued: number;
+  readonly remaining: number;
+  readonly opensAt: number;
+  readonly closesAt: number;
+  readonly serverTime: number;
+  readonly version: number;
+}
+
+type Stored = CampaignAbout & { readonly name: string };
+
+const refuse = {
+  unknown: (campaignId: string): Refusal => ({ word: "unknown", detail: `There is no campaign "${campaignId}".` }),
+  recovering: (): Refusal => ({
+    word: "recovering",
+    detail: "The campaign is being recovered and issues nothing until that is done.",
+    retryAfterMs: 5_000,
+  }),
+};
+
+function definitionOf(record: CampaignRecord): string {
+  const { campaignId, name, perUser, buckets, base, roomId, validDays, discount } = record;
+  return JSON.stringify({ campaignId, name, perUser, buckets, base, roomId, validDays, discount } satisfies Stored);
+}
+
+function stateOf(tally: Tally): CampaignState {
+  if (tally.gate >= GATE.unarmed) return "recovering";
+  if (tally.gate & GATE.closed || tally.now >= tally.closesAt) return "closed";
+  if (tally.gate & GATE.paused) return "paused";
+  if (tally.gate & GATE.scheduled && tally.now < tally.opensAt) return "scheduled";
+  return tally.issued >= tally.stock ? "sold-out" : "open";
+}
+
+function viewOf(tally: Tally, definition: string): CampaignView {
+  const about = JSON.parse(definition) as Stored;
+  return {
+    ...about,
+    state: stateOf(tally),
+    stock: tally.stock,
+    issued: tally.issued,
+    remaining: tally.stock - tally.issued,
+    opensAt: tally.opensAt,
+    closesAt: tally.closesAt,
+    serverTime: tally.now,
+    version: tally.version,
+  };
+}
+
+/** A campaign that only the ledger knows: Redis has lost it, and it issues nothing until it was recovered. */
+function lostView(record: CampaignRecord, now: number): CampaignView {
+  const about = JSON.parse(definitionOf(record)) as Stored;
+  const { stock, opensAt, closesAt, version } = record;
+  return { ...about, state: "recovering", stock, issued: 0, remaining: 0, opensAt, closesAt, serverTime: now, version };
+}
+
+/** A draft's content as text, to tell a repeated creation from another campaign under the same id. */
+function contentOf(draft: CampaignDraft): string {
+  const { campaignId, name, stock, perUser, opensAt, closesAt, roomId, discount, validDays } = draft;
+  return JSON.stringify([
+    campaignId,
+    name,
+    stock,
+    perUser,
+    opensAt,
+    closesAt,
+    roomId ?? null,
+    discount ?? null,
+    validDays ?? null,
+  ]);
+}
+
+/**
+ * Creates a campaign. Four steps, each of which can be repeated: the ledger's record, the copy in Redis (closed to
+ * everyone), the ledger's mark that Redis has it, the opening of the copy. A crash in between leaves a campaign that issues
+ * nothing; the same request again completes it. Once the ledger has the mark, Redis is never filled from the stock again:
+ * a campaign that is then missing was lost, and must be recovered.
+ */
+export async function create(
+  ctx: Pick<Ctx, "redis" | "table" | "now">,
+  draft: CampaignDraft,
+): Promise<{ word: "created" | "unchanged"; campaign: CampaignView } | Refusal> {
+  const { campaignId } = draft;
+  const fresh: CampaignRecord = {
+    ...draft,
+    buckets: bucketCount(draft.stock),
+    // A day early, so that a Redis clock behind this one still finds issue times at or after the base.
+    base: ctx.now() - 86_400_000,
+    paused: false,
+    armed: false,
+    version: 1,
+    original: contentOf(draft),
+  };
+  const created = await campaigns.putNew(ctx, fresh);
+  const record = created ? fresh : await campaigns.get(ctx, campaignId);
+  if (!record) throw new Error(`campaign ${campaignId} was refused as existing and is not there`);
+  if (record.original !== contentOf(draft)) {
+    return { word: "exists", detail: `Campaign "${campaignId}" exists with other content.` };
+  }
+
+  const scriptKeys = { tally: keys.tally(campaignId), about: keys.about(campaignId), outbox: keys.outbox(campaignId) };
+  const scriptArgs = {
+    stock: record.stock,
+    opensAt: record.opensAt,
+    closesAt: record.closesAt,
+    base: record.base,
+    definition: definitionOf(record),
+  };
+  if (!record.armed) {
+    await registerAll(ctx);
+    await ctx.redis.run(armCampaign, scriptKeys, { step: "create", ...scriptArgs });
+    await ctx.redis.command("SADD", keys.campaigns, campaignId);
+    await campaigns.arm(ctx, record);
+  }
+  await ctx.redis.run(armCampaign, scriptKeys, { step: "arm", ...scriptArgs });
+
+  const shown = await show(ctx, campaignId);
+  if (shown.word !== "found") return shown;
+  return { word: created ? "created" : "unchanged", campaign: shown.campaign };
+}
+
+/**
+ * Makes sure that Redis knows the id of every campaign in the ledger, so that one that it has lost is answered as
+ * `recovering` and not as unknown. Does nothing unless Redis is blank.
+ * @returns how many ids were registered
+ */
+export async function registerAll(ctx: Pick<Ctx, "redis" | "table">): Promise<number> {
+  if (Number(await ctx.redis.command("EXISTS", keys.campaigns)) === 1) return 0;
+  let count = 0;
+  for await (const record of campaigns.all(ctx)) {
+    if (!record.armed) continue;
+    await ctx.redis.command("SADD", keys.campaigns, record.campaignId);
+    count++;
+  }
+  return count;
+}
+
+/** Shows one campaign: live from Redis, or as `recovering` from the ledger when Redis has lost it. */
+export async function show(
+  ctx: Pick<Ctx, "redis" | "table" | "now">,
+  campaignId: string,
+): Promise<{ word: "found"; campaign: CampaignView } | Refusal> {
+  const shown = await ctx.redis.run(showCampaign, { tally: keys.tally(campaignId), about: keys.about(campaignId) }, {});
+  if (shown.word === "found") return { word: "found", campaign: viewOf(shown.tally, shown.definition) };
+  const record = await campaigns.get(ctx, campaignId);
+  if (!record) return refuse.unknown(campaignId);
+  return { word: "found", campaign: lostView(record, ctx.now()) };
+}
+
+/** Lists campaigns by id, each with its live figures. */
+export async function list(
+  ctx: Pick<Ctx, "redis" | "table" | "now">,
+  page: { limit: number; after?: string | undefined },
+): Promise<{ word: "listed"; items: CampaignView[]; after?: string }> {
+  const { records, more } = await campaigns.page(ctx, page);
+  const items = await Promise.all(
+    records.map(async (record) => {
+      const { campaignId } = record;
+      const shown = await ctx.redis.run(
+        showCampaign,
+        { tally: keys.tally(campaignId), about: keys.about(campaignId) },
+        {},
+      );
+      return shown.word === "found" ? viewOf(shown.tally, shown.definition) : lostView(record, ctx.now());
+    }),
+  );
+  const last = records.at(-1);
+  return { word: "listed", items, ...(more && last ? { after: last.campaignId } : {}) };
+}
+
+export interface CampaignChange {
+  readonly name?: string | undefined;
+  readonly stock?: number | undefined;
+  readonly opensAt?: number | undefined;
+  readonly closesAt?: number | undefined;
+  readonly paused?: boolean | undefined;
+}
+
+/**
+ * Changes a campaign. The ledger's version orders concurrent changes; Redis refuses one that was overtaken. The ledger never
+ * knows a smaller stock than Redis gives tickets from, so a smaller stock is written there only after Redis has agreed.
+ * Values are absolute: a change that was cut in between is completed by the same request again.
+ */
+export async function change(
+  ctx: Pick<Ctx, "redis" | "table" | "now">,
+  campaignId: string,
+  wish: CampaignChange,
+): Promise<{ word: "changed"; campaign: CampaignView } | Refusal> {
+  const record = await campaigns.get(ctx, campaignId);
+  if (!record) return refuse.unknown(campaignId);
+  const wished = Object.fromEntries(Object.entries(wish).filter(([, value]) => value !== undefined));
+  const next: CampaignRecord = { ...record, ...wished, version: record.version + 1 };
+  if (next.closesAt <= next.opensAt) {
+    return { word: "conflict", detail: "A campaign must close after it opens." };
+  }
+  const overtaken: Refusal = {
+    word: "conflict",
+    detail: "Another change came in between. Look again, then repeat yours.",
+  };
+
+  const shrinks = next.stock < record.stock;
+  const claim = shrinks ? { ...record, version: next.version } : next;
+  if (!(await campaigns.putVersion(ctx, claim, record.version))) return overtaken;
+  const decided = await ctx.redis.run(
+    changeCampaign,
+    { tally: keys.tally(campaignId), about: keys.about(campaignId) },
+    {
+      version: next.version,
+      stock: next.stock,
+      opensAt: next.opensAt,
+      closesAt: next.closesAt,
+      paused: next.paused ? 1 : 0,
+      definition: definitionOf(next),
+    },
+  );
+  if (decided.word === "missing") return refuse.recovering();
+  if (decided.word === "conflict") {
+    return decided.issued > next.stock
+      ? { word: "conflict", detail: `${decided.issued} coupons are issued; the stock cannot be ${next.stock}.` }
+      : overtaken;
+  }
+  if (shrinks && !(await campaigns.putVersion(ctx, { ...next, version: next.version + 1 }, next.version)))
+    return overtaken;
+  const shown = await show(ctx, campaignId);
+  if (shown.word !== "found") return shown;
+  return { word: "changed", campaign: shown.campaign };
+}
+
+/**
+ * Reads a campaign's unchanging facts and remembers them: one memory per container, bounded in size and age.
+ * @returns undefined when Redis does not have the campaign
+ */
+export function aboutMemory(): (
+  ctx: Pick<Ctx, "redis" | "now">,
+  campaignId: string,
+) => Promise<CampaignAbout | undefined> {
+  const memory = new Map<string, { about: CampaignAbout; until: number }>();
+  return async (ctx, campaignId) => {
+    const remembered = memory.get(campaignId);
+    if (remembered && ctx.now() < remembered.until) return remembered.about;
+    const definition = await ctx.redis.command("GET", keys.about(campaignId));
+    if (typeof definition !== "string") return undefined;
+    const about = JSON.parse(definition) as CampaignAbout;
+    memory.delete(campaignId);
+    memory.set(campaignId, { about, until: ctx.now() + limits.aboutMemoryMs });
+    const [eldest] = memory.keys();
+    if (memory.size > limits.rememberedCampaigns && eldest !== undefined) memory.delete(eldest);
+    return about;
+  };
+}
+
+/** Tells a campaign that never was from one that Redis has lost, without the ledger. */
+export async function refuseMissing(ctx: Pick<Ctx, "redis">, campaignId: string): Promise<Refusal> {
+  const [registered, known] = await Promise.all([
+    ctx.redis.command("EXISTS", keys.campaigns),
+    ctx.redis.command("SISMEMBER", keys.campaigns, campaignId),
+  ]);
+  return Number(registered) === 1 && Number(known) === 0 ? refuse.unknown(campaignId) : refuse.recovering();
+}

@@ -1,0 +1,191 @@
+import type { Ctx } from "../context.ts";
+import { StoreUnavailable } from "../context.ts";
+import { keys } from "../keys.ts";
+import { limits } from "../limits.ts";
+import { defineScript, UnexpectedReply } from "../lua.ts";
+import type { Refusal } from "../words.ts";
+import { aboutMemory, type CampaignAbout, refuseMissing } from "./campaign.ts";
+import { confirmationOf, messageOf } from "./confirmation.ts";
+import type { Coupon } from "./coupon.ts";
+import issueText from "./issue.lua";
+import { bucketOf, keyDigest, memberOf } from "./member.ts";
+import type { SoldOutMemory } from "./sold-out.ts";
+
+export type IssueReply =
+  | { word: "issued"; nth: number; ticket: number; outboxId: string; etaMs: number }
+  | { word: "replayed"; nth: number; ticket: number; issuedAt: number; etaMs: number }
+  | { word: "sold-out"; version: number }
+  | { word: "not-open"; opensAt: number; now: number }
+  | { word: "limit-reached" }
+  | { word: "closed" }
+  | { word: "paused" }
+  | { word: "recovering" }
+  | { word: "missing" };
+
+export const issueScript = defineScript(
+  "issue",
+  issueText,
+  ["tally", "bucket", "outbox"],
+  ["member", "user", "key", "keyText", "perUser"],
+  (raw): IssueReply => {
+    const [word, ...facts] = Array.isArray(raw) ? raw : [];
+    const [first = 0, second = 0, , fourth = 0] = facts.map(Number);
+    switch (word) {
+      case "issued":
+        return { word, nth: first, ticket: second, outboxId: String(facts[2]), etaMs: fourth };
+      case "replayed":
+        return { word, nth: first, ticket: second, issuedAt: Number(facts[2]), etaMs: fourth };
+      case "sold-out":
+        return { word, version: first };
+      case "not-open":
+        return { word, opensAt: first, now: second };
+      case "limit-reached":
+      case "closed":
+      case "paused":
+      case "recovering":
+      case "missing":
+        return { word };
+      default:
+        throw new UnexpectedReply("issue", raw);
+    }
+  },
+);
+
+export interface IssueRequest {
+  readonly campaignId: string;
+  readonly userId: string;
+  readonly idempotencyKey?: string | undefined;
+}
+
+/**
+ * Coupon to a user, or why not.
+ * - `issued`: now, and SQS has acknowledged its confirmation: it will be in the ledger whatever Redis does
+ * - `accepted`: now, and so far only Redis has it: the sweeper sends it as soon as SQS answers
+ * - `replayed`: the same user and key came before; the coupon as it was first answered
+ *
+ * The coupon in the answer is the issuance as it was decided: always `pending`, and equal in every replay. What has become
+ * of it since is told by `mine`.
+ */
+export type IssueResult = { readonly word: "issued" | "accepted" | "replayed"; readonly coupon: Coupon } | Refusal;
+
+type IssueCtx = Pick<Ctx, "redis" | "confirmations" | "couponSecret" | "now" | "log">;
+
+/**
+ * Makes the verb that issues coupons. What it remembers between calls (campaigns' unchanging facts, sold-out answers) is
+ * made here and owned by the caller's container.
+ */
+export function issuer(soldOut: SoldOutMemory): (ctx: IssueCtx, request: IssueRequest) => Promise<IssueResult> {
+  const recall = aboutMemory();
+
+  return async (ctx, request) => {
+    const { campaignId, userId } = request;
+    const about = await recall(ctx, campaignId);
+    if (!about) return refuseMissing(ctx, campaignId);
+    if (about.roomId !== undefined) {
+      return {
+        word: "pass-required",
+        detail: `Campaign "${campaignId}" stands behind waiting room "${about.roomId}": a pass is needed.`,
+      };
+    }
+
+    const member = memberOf(userId);
+    if (soldOut.covers(ctx.now(), campaignId, member)) return refusalOf({ word: "sold-out", version: 0 }, request);
+
+    const key = keyDigest(request.idempotencyKey);
+    const keyText = key.toString("base64url");
+    const reply = await ctx.redis.run(
+      issueScript,
+      {
+        tally: keys.tally(campaignId),
+        bucket: keys.holders(campaignId, bucketOf(userId, about.buckets)),
+        outbox: keys.outbox(campaignId),
+      },
+      { member, user: userId, key, keyText, perUser: about.perUser },
+    );
+
+    if (reply.word === "issued") return publish(ctx, about, userId, reply, keyText);
+    if (reply.word === "replayed") {
+      const { ticket, nth, issuedAt, etaMs } = reply;
+      const issuance = { campaignId, userId, ticket, nth, issuedAt };
+      return { word: "replayed", coupon: pendingCoupon(ctx, about, issuance, keyText, etaMs).coupon };
+    }
+    if (reply.word === "missing") return refuseMissing(ctx, campaignId);
+    if (reply.word === "sold-out") await soldOut.learn(ctx, about, reply.version);
+    return refusalOf(reply, request);
+  };
+}
+
+function pendingCoupon(
+  ctx: Pick<Ctx, "couponSecret">,
+  about: CampaignAbout,
+  issuance: { campaignId: string; userId: string; ticket: number; nth: number; issuedAt: number },
+  keyText: string,
+  etaMs: number,
+) {
+  const confirmation = confirmationOf(issuance, about, ctx.couponSecret, keyText);
+  const { couponId, expiresAt } = confirmation;
+  const coupon: Coupon = {
+    couponId,
+    ...issuance,
+    state: "pending",
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+    etaMs,
+  };
+  return { coupon, confirmation };
+}
+
+async function publish(
+  ctx: IssueCtx,
+  about: CampaignAbout,
+  userId: string,
+  reply: IssueReply & { word: "issued" },
+  keyText: string,
+): Promise<IssueResult> {
+  const { ticket, nth, outboxId, etaMs } = reply;
+  const issuedAt = Number(outboxId.slice(0, outboxId.indexOf("-")));
+  const issuance = { campaignId: about.campaignId, userId, ticket, nth, issuedAt };
+  const { coupon, confirmation } = pendingCoupon(ctx, about, issuance, keyText, etaMs);
+  try {
+    await ctx.confirmations.send(messageOf(confirmation, outboxId));
+    return { word: "issued", coupon };
+  } catch (error) {
+    if (!(error instanceof StoreUnavailable)) throw error;
+    // Unclear, not failed: the message may have arrived. The ticket stays with its holder and the outbox entry stays for the sweeper.
+    ctx.log("publish-unclear", { campaignId: about.campaignId, ticket, reason: error.message });
+    return { word: "accepted", coupon };
+  }
+}
+
+function refusalOf(
+  reply: Exclude<IssueReply, { word: "issued" | "replayed" | "missing" }>,
+  request: IssueRequest,
+): Refusal {
+  const { campaignId } = request;
+  switch (reply.word) {
+    case "sold-out":
+      return { word: "sold-out", detail: `Campaign "${campaignId}" has no coupon left.` };
+    case "limit-reached":
+      return { word: "limit-reached", detail: `You hold as many coupons of campaign "${campaignId}" as one user may.` };
+    case "closed":
+      return { word: "closed", detail: `Campaign "${campaignId}" is over.` };
+    case "paused":
+      return {
+        word: "paused",
+        detail: `Campaign "${campaignId}" is paused by its operator.`,
+        retryAfterMs: 5 * limits.retryAfterMs,
+      };
+    case "recovering":
+      return {
+        word: "recovering",
+        detail: `Campaign "${campaignId}" is being recovered and issues nothing until that is done.`,
+        retryAfterMs: 5 * limits.retryAfterMs,
+      };
+    case "not-open":
+      return {
+        word: "not-open",
+        detail: `Campaign "${campaignId}" has not opened yet.`,
+        retryAfterMs: Math.max(1, reply.opensAt - reply.now),
+        facts: { opensAt: new Date(reply.opensAt).toISOString() },
+      };
+  }
+}

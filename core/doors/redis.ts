@@ -1,0 +1,127 @@
+import { createHash } from "node:crypto";
+import { Redis } from "ioredis";
+import { StoreUnavailable } from "../context.ts";
+import { limits } from "../limits.ts";
+import type { Script, ScriptArgument } from "../lua.ts";
+
+export interface RedisAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly username?: string;
+  readonly password?: string;
+  readonly tls: boolean;
+}
+
+/** The one way to Redis. Every call answers within `limits.redisCommandMs` or throws {@link StoreUnavailable}. */
+export interface RedisDoor {
+  /** Runs a script by its SHA; loads it when the server does not know it. */
+  run<K extends string, A extends string, R>(
+    script: Script<K, A, R>,
+    keys: Readonly<Record<K, string>>,
+    args: Readonly<Record<A, ScriptArgument>>,
+  ): Promise<R>;
+  /** One plain command, for what needs no decision: `command("SISMEMBER", key, id)`. */
+  command(name: string, ...args: ScriptArgument[]): Promise<unknown>;
+  /** Plain commands in one round trip; replies as bytes. */
+  commands(batch: readonly (readonly [name: string, ...args: ScriptArgument[]])[]): Promise<unknown[]>;
+  close(): void;
+}
+
+/** Server errors that pass by themselves: loading, failing over, out of memory. Anything else a server says is a bug of ours. */
+const PASSING = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|OOM|MISCONF|NOREPLICAS|NOAUTH)/;
+
+function isBug(error: unknown): boolean {
+  return error instanceof Error && error.name === "ReplyError" && !PASSING.test(error.message);
+}
+
+const digests = new WeakMap<object, string>();
+function sha1(script: Script<string, string, unknown>): string {
+  let digest = digests.get(script);
+  if (digest === undefined) {
+    digest = createHash("sha1").update(script.text).digest("hex");
+    digests.set(script, digest);
+  }
+  return digest;
+}
+
+/**
+ * Opens one connection and begins to connect at once, so that a Lambda container connects while it initialises.
+ * There is no offline queue and no retry of a command: a command that may have run is never sent twice behind the
+ * caller's back. The first call waits for the connection, at most `limits.redisConnectMs`.
+ */
+export function openRedis(address: RedisAddress): RedisDoor {
+  const client = new Redis({
+    host: address.host,
+    port: address.port,
+    ...(address.username && address.username !== "default" ? { username: address.username } : {}),
+    ...(address.password ? { password: address.password } : {}),
+    ...(address.tls ? { tls: {} } : {}),
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    connectTimeout: limits.redisConnectMs,
+    commandTimeout: limits.redisCommandMs,
+    // Reconnects quickly: a failover is seconds, and a refused attempt costs a packet.
+    retryStrategy: (attempt) => Math.min(20 * attempt, 250),
+    enableAutoPipelining: false,
+    lazyConnect: false,
+  });
+  // Without a listener an error event would end the process; each command reports its own failure.
+  client.on("error", () => {});
+
+  async function ready(): Promise<void> {
+    if (client.status === "ready") return;
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => done(new Error(`not connected (${client.status})`)), limits.redisConnectMs);
+      const onReady = () => done();
+      function done(error?: Error): void {
+        clearTimeout(timer);
+        client.off("ready", onReady);
+        if (error) reject(error);
+        else resolve();
+      }
+      client.once("ready", onReady);
+    });
+  }
+
+  async function guarded<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      await ready();
+      return await work();
+    } catch (error) {
+      if (isBug(error)) throw error;
+      throw new StoreUnavailable("redis", error);
+    }
+  }
+
+  return {
+    run: (script, keys, args) =>
+      guarded(async () => {
+        const values = [
+          script.keys.length,
+          ...script.keys.map((name) => keys[name]),
+          ...script.args.map((name) => args[name]),
+        ];
+        let raw: unknown;
+        try {
+          raw = await client.call("EVALSHA", sha1(script), ...values);
+        } catch (error) {
+          if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
+          raw = await client.call("EVAL", script.text, ...values);
+        }
+        return script.reply(raw);
+      }),
+    command: (name, ...args) => guarded(() => client.call(name, ...args)),
+    commands: (batch) =>
+      guarded(async () => {
+        const pipeline = client.pipeline();
+        for (const [name, ...args] of batch) pipeline.callBuffer(name, ...args);
+        const replies = (await pipeline.exec()) ?? [];
+        return replies.map(([error, reply]) => {
+          if (error) throw error;
+          return reply;
+        });
+      }),
+    close: () => client.disconnect(),
+  };
+}

@@ -1,0 +1,23 @@
+/**
+ * Every Redis key, made here and nowhere else. `v1` is the layout's version. Keys of one campaign share the hash tag
+ * `{campaignId}`, so that one script's keys live in one cluster slot.
+ *
+ * No key has a TTL: each of them is one whose loss would be a fault, and ElastiCache Serverless evicts keys that have one.
+ *
+ * | key | type | holds |
+ * |---|---|---|
+ * | `fc:v1:campaigns` | set | ids of all campaigns that Redis should know; absent means that Redis is blank |
+ * | `fc:v1:{id}:tally` | string | packed: what the deciding script reads and counts (layout in `coupons/tally.ts`) |
+ * | `fc:v1:{id}:about` | string | JSON: the campaign's definition, for answers |
+ * | `fc:v1:{id}:holders:<n>` | hash | member → packed (ticket, milliseconds since creation, idempotency key) |
+ * | `fc:v1:{id}:outbox` | stream | issuances that the ledger does not have yet; group `sweep` counts re-sends |
+ * | `fc:v1:{id}:flow` | hash | how fast the ledger takes confirmations, for the ETA |
+ */
+export const keys = {
+  campaigns: "fc:v1:campaigns",
+  tally: (campaignId: string) => `fc:v1:{${campaignId}}:tally`,
+  about: (campaignId: string) => `fc:v1:{${campaignId}}:about`,
+  holders: (campaignId: string, bucket: number) => `fc:v1:{${campaignId}}:holders:${bucket}`,
+  outbox: (campaignId: string) => `fc:v1:{${campaignId}}:outbox`,
+  flow: (campaignId: string) => `fc:v1:{${campaignId}}:flow`,
+} as const;

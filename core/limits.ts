@@ -1,0 +1,84 @@
+/**
+ * Every limit of the system, with its unit in the name and the reason beside it. Relations between them are asserted when
+ * this file is loaded, so a change that breaks one stops the deployment instead of an event.
+ */
+export const limits = {
+  /** Bytes of a request body; the contract's 413. */
+  bodyBytes: 256 * 1024,
+  /** Stock of one campaign. Tickets are stored in three bytes, which hold 16,777,215. */
+  stockMost: 10_000_000,
+  /** Coupons of one campaign that one user may hold. Bounds the loop in `issue.lua`. */
+  perUserMost: 10,
+  nameLength: 200,
+  /** The discount is passed through to the shop, so only its size is ours to bound. */
+  discountFieldCount: 16,
+  discountTextLength: 200,
+  /** Ten years; keeps `expiresAt` a four-digit year. */
+  validDaysMost: 3_650,
+  /** Issue times are kept as milliseconds since the campaign was created in five bytes: 34 years. A campaign ends long before. */
+  campaignAheadMs: 5 * 365 * 86_400_000,
+  /** The contract's `Idempotency-Key`. */
+  idempotencyKeyLength: 64,
+  /** A token's subject; OpenID Connect Core 2 allows 255 ASCII characters. */
+  userIdLength: 255,
+  /** Members of a bucket longer than this would push its hash out of listpack form (`hash-max-listpack-value`, 64 by default). */
+  memberBytes: 48,
+  /**
+   * Holders a bucket has on average when all stock is gone. At most about 100 keeps a bucket well inside listpack form
+   * (512 entries by default); fewer cost more per holder, more cost longer scans. Measured by `npm run bench`.
+   */
+  holdersPerBucket: 64,
+  /** Message groups of one campaign: the most persisters that can work on it at once (Lambda runs one batch per group). */
+  groupsPerCampaign: 64,
+  /** Rows in one page of a list. */
+  pageRowsDefault: 50,
+  pageRowsMost: 100,
+  cursorLength: 1_024,
+  /** Outbox entries one sweep script call may claim; about 100 µs of server time. */
+  sweepEntries: 100,
+  /** Calls of the sweep script for one campaign in one run. */
+  sweepCallsMost: 100,
+  /** An outbox entry younger than this is left to the issuing function and the persister. */
+  sweepAgeMs: 5_000,
+  /** An entry that was re-sent is left alone this long before it is sent again. */
+  sweepIdleMs: 30_000,
+  /** Entries of one millisecond that a status look-up reads to find its own. */
+  outboxScanEntries: 256,
+  /** Messages in one SQS batch call. AWS: at most 10. */
+  queueBatch: 10,
+  /** How long a sold-out answer may come from memory. The contract's one second. */
+  soldOutMemoryMs: 1_000,
+  /** Above this stock the holder filter is not built: reading every bucket would take longer than the answers it saves. */
+  soldOutFilterStock: 200_000,
+  /** Campaigns a container remembers. Only bounds memory: the least recently added is forgotten. */
+  rememberedCampaigns: 1_000,
+  /** A campaign's immutable facts are read again after this, so that a mistake by hand in Redis heals. */
+  aboutMemoryMs: 60_000,
+  /** Redis: one command, one connection attempt. Two commands and a publish fit in the two seconds a caller waits at most. */
+  redisCommandMs: 600,
+  redisConnectMs: 500,
+  /** SQS: one attempt, and all attempts of one publish together. */
+  queueAttemptMs: 500,
+  queueBudgetMs: 1_000,
+  /** DynamoDB: one attempt; two attempts are made. */
+  ledgerAttemptMs: 700,
+  /** The `Retry-After` of a store that is out of reach, before jitter. */
+  retryAfterMs: 1_000,
+  /** The longest ETA that is shown. */
+  etaMostMs: 15 * 60_000,
+  /** The persister's back-off for a record that failed for a passing reason: doubles from the first to the second figure. */
+  backoffFirstSeconds: 1,
+  backoffMostSeconds: 60,
+} as const;
+
+function relation(holds: boolean, sentence: string): void {
+  if (!holds) throw new Error(`core/limits.ts: ${sentence}`);
+}
+
+relation(limits.stockMost < 2 ** 24, "a ticket must fit in three bytes");
+relation(limits.campaignAheadMs < 2 ** 40, "an issue time must fit in five bytes");
+relation(limits.holdersPerBucket <= 100, "buckets must stay in listpack form");
+relation(limits.memberBytes + 4 <= 64, "a member with its ordinal must stay below hash-max-listpack-value");
+relation(limits.redisCommandMs + limits.queueBudgetMs < 2_000, "an issue must be answered within two seconds");
+relation(2 * limits.ledgerAttemptMs + limits.redisCommandMs <= 2_000, "a status must be answered within two seconds");
+relation(limits.sweepIdleMs > limits.sweepAgeMs, "an entry is not re-sent before its first send could be confirmed");

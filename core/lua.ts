@@ -1,0 +1,43 @@
+/**
+ * Lua scripts, typed by name. A script declares its keys and arguments once, in the order of its own first lines; a caller
+ * names each of them, so a missing or swapped one does not compile. `tests/lua.test.ts` holds declaration against text.
+ */
+
+export type ScriptArgument = string | number | Buffer;
+
+export interface Script<K extends string, A extends string, R> {
+  readonly name: string;
+  readonly text: string;
+  readonly keys: readonly K[];
+  readonly args: readonly A[];
+  /** Turns the raw reply into a value. Throws on a reply that the header does not list: that is a bug, not an outcome. */
+  readonly reply: (raw: unknown) => R;
+}
+
+/** Every script that was defined, for the test that holds headers against callers and loads each into a real server. */
+export const scripts: Script<string, string, unknown>[] = [];
+
+/**
+ * Declares a script.
+ * @param name the file's name without `.lua`
+ * @param text the file's text
+ */
+export function defineScript<const K extends string, const A extends string, R>(
+  name: string,
+  text: string,
+  keys: readonly K[],
+  args: readonly A[],
+  reply: (raw: unknown) => R,
+): Script<K, A, R> {
+  const script = { name, text, keys, args, reply };
+  scripts.push(script);
+  return script;
+}
+
+/** A reply that its script's header does not list. */
+export class UnexpectedReply extends Error {
+  constructor(script: string, raw: unknown) {
+    super(`${script}.lua replied ${JSON.stringify(raw)}, which its header does not list`);
+    this.name = "UnexpectedReply";
+  }
+}

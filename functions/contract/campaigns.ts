@@ -1,0 +1,100 @@
+import * as z from "zod/mini";
+import { limits } from "../../core/limits.ts";
+import { contract } from "./contract.ts";
+import { campaignId, cursorOut, name, pageQuery, roomId, timeIn, timeOut } from "./fields.ts";
+
+const stock = z.int().check(z.gte(1), z.lte(limits.stockMost));
+const perUser = z.int().check(z.gte(1), z.lte(limits.perUserMost));
+const text = z.string().check(z.maxLength(limits.discountTextLength));
+const discountValue = z.union([text, z.number(), z.boolean()]);
+/** What the coupon is worth: passed through to the shop as it is. */
+const discount = z.union([
+  text,
+  z.number(),
+  z
+    .record(text, discountValue)
+    .check(
+      z.refine(
+        (it) => Object.keys(it).length <= limits.discountFieldCount,
+        `At most ${limits.discountFieldCount} fields`,
+      ),
+    ),
+]);
+
+export const campaign = z.object({
+  campaignId,
+  name: z.string(),
+  state: z.enum(["scheduled", "open", "sold-out", "closed", "paused", "recovering"]),
+  stock,
+  issued: z.int().check(z.gte(0)),
+  remaining: z.int().check(z.gte(0)),
+  perUser,
+  opensAt: timeOut,
+  closesAt: timeOut,
+  roomId: z.optional(roomId),
+  discount: z.optional(discount),
+  validDays: z.optional(z.int()),
+  serverTime: timeOut,
+  version: z.int(),
+});
+
+export const createCampaign = contract({
+  method: "POST",
+  path: "/campaigns",
+  who: "operator",
+  summary: "Create a campaign; the same content again changes nothing",
+  body: z
+    .strictObject({
+      campaignId,
+      name,
+      stock,
+      perUser: z._default(perUser, 1),
+      opensAt: timeIn,
+      closesAt: timeIn,
+      roomId: z.optional(roomId),
+      discount: z.optional(discount),
+      validDays: z.optional(z.int().check(z.gte(1), z.lte(limits.validDaysMost))),
+    })
+    .check(z.refine((it) => it.closesAt > it.opensAt, { path: ["closesAt"], error: "Must be after opensAt" })),
+  answers: { created: campaign, unchanged: campaign },
+  refusals: ["exists", "recovering", "unavailable"],
+});
+
+export const changeCampaign = contract({
+  method: "PATCH",
+  path: "/campaigns/{campaignId}",
+  who: "operator",
+  summary: "Change a campaign's name, stock, window, or pause it",
+  params: z.object({ campaignId }),
+  body: z
+    .strictObject({
+      name: z.optional(name),
+      stock: z.optional(stock),
+      opensAt: z.optional(timeIn),
+      closesAt: z.optional(timeIn),
+      paused: z.optional(z.boolean()),
+    })
+    .check(z.refine((it) => Object.keys(it).length > 0, "At least one field")),
+  answers: { changed: campaign },
+  refusals: ["unknown", "conflict", "recovering", "unavailable"],
+});
+
+export const listCampaigns = contract({
+  method: "GET",
+  path: "/campaigns",
+  who: "operator",
+  summary: "All campaigns, a page at a time",
+  query: pageQuery,
+  answers: { listed: z.object({ items: z.array(campaign), cursor: cursorOut }) },
+  refusals: ["unavailable"],
+});
+
+export const showCampaign = contract({
+  method: "GET",
+  path: "/campaigns/{campaignId}",
+  who: "anyone",
+  summary: "One campaign, live; cacheable for a second",
+  params: z.object({ campaignId }),
+  answers: { found: campaign },
+  refusals: ["unknown", "unavailable"],
+});

@@ -1,0 +1,73 @@
+import * as z from "zod/mini";
+import { COUPON_STATES } from "../../core/coupons/coupon.ts";
+import { limits } from "../../core/limits.ts";
+import { contract } from "./contract.ts";
+import { campaignId, cursorOut, pageQuery, timeOut } from "./fields.ts";
+
+export const coupon = z.object({
+  couponId: z.string(),
+  campaignId,
+  userId: z.string(),
+  ticket: z.int().check(z.gte(1)),
+  nth: z.int().check(z.gte(1)),
+  state: z.enum(COUPON_STATES),
+  issuedAt: timeOut,
+  confirmedAt: z.optional(timeOut),
+  expiresAt: z.optional(timeOut),
+  etaMs: z.optional(z.int().check(z.gte(0))),
+  reason: z.optional(z.string()),
+});
+
+export const issueCoupon = contract({
+  method: "POST",
+  path: "/campaigns/{campaignId}/coupons",
+  who: "shopper",
+  summary: "Ask for a coupon; first come, first served",
+  params: z.object({ campaignId }),
+  headers: z.object({
+    "idempotency-key": z.optional(
+      z
+        .string()
+        .check(
+          z.regex(
+            new RegExp(`^[\\x20-\\x7e]{1,${limits.idempotencyKeyLength}}$`),
+            `1 to ${limits.idempotencyKeyLength} printable ASCII characters`,
+          ),
+        ),
+    ),
+    "waiting-room-pass": z.optional(z.string().check(z.maxLength(4_096))),
+  }),
+  body: z.optional(z.strictObject({})),
+  answers: { issued: coupon, accepted: coupon, replayed: coupon },
+  refusals: [
+    "unknown",
+    "pass-required",
+    "not-open",
+    "sold-out",
+    "limit-reached",
+    "closed",
+    "paused",
+    "recovering",
+    "unavailable",
+  ],
+});
+
+export const myCoupons = contract({
+  method: "GET",
+  path: "/campaigns/{campaignId}/coupons/me",
+  who: "shopper",
+  summary: "The caller's coupons of one campaign",
+  params: z.object({ campaignId }),
+  answers: { found: z.object({ items: z.array(coupon) }) },
+  refusals: ["unknown", "recovering", "unavailable"],
+});
+
+export const listCoupons = contract({
+  method: "GET",
+  path: "/coupons",
+  who: "shopper",
+  summary: "The caller's coupons over all campaigns, from the ledger",
+  query: pageQuery,
+  answers: { listed: z.object({ items: z.array(coupon), cursor: cursorOut }) },
+  refusals: ["unavailable"],
+});

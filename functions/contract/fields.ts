@@ -1,0 +1,37 @@
+import * as z from "zod/mini";
+import { limits } from "../../core/limits.ts";
+
+/** Fields that several routes share. */
+
+export const campaignId = z.string().check(z.regex(/^[a-z0-9-]{1,64}$/, "1 to 64 of a-z, 0-9 and -"));
+
+export const roomId = z.string().check(z.regex(/^[a-z0-9-]{1,64}$/, "1 to 64 of a-z, 0-9 and -"));
+
+/** A time in a request: ISO 8601 with a zone. Milliseconds since 1970 once parsed. */
+export const timeIn = z.pipe(
+  z.iso.datetime({ offset: true, error: "A time like 2026-11-22T10:00:00.000Z" }),
+  z.transform((text) => Date.parse(text)),
+);
+
+/** A time in an answer: ISO 8601, UTC, milliseconds. */
+export const timeOut = z.iso.datetime({ precision: 3 });
+
+/** Text for people: no control characters, not only blanks. */
+export const name = z
+  .string()
+  .check(
+    z.maxLength(limits.nameLength),
+    z.regex(/^[^\p{Cc}\p{Cs}]*\S[^\p{Cc}\p{Cs}]*$/u, "Text without control characters"),
+  );
+
+export const pageQuery = z.object({
+  limit: z.optional(
+    z.pipe(
+      z.string().check(z.regex(/^[0-9]{1,3}$/, `A whole number from 1 to ${limits.pageRowsMost}`)),
+      z.pipe(z.transform(Number), z.int().check(z.gte(1), z.lte(limits.pageRowsMost))),
+    ),
+  ),
+  cursor: z.optional(z.string().check(z.minLength(1), z.maxLength(limits.cursorLength))),
+});
+
+export const cursorOut = z.optional(z.string());

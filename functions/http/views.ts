@@ -1,0 +1,28 @@
+import type { CampaignView } from "../../core/coupons/campaign.ts";
+import type { Coupon } from "../../core/coupons/coupon.ts";
+
+/** Domain values as the contract writes them: times in ISO 8601, only the contract's members. */
+
+const iso = (ms: number) => new Date(ms).toISOString();
+
+export function couponView(coupon: Coupon) {
+  const { confirmedAt, expiresAt } = coupon;
+  return {
+    ...coupon,
+    issuedAt: iso(coupon.issuedAt),
+    ...(confirmedAt === undefined ? {} : { confirmedAt: iso(confirmedAt) }),
+    ...(expiresAt === undefined ? {} : { expiresAt: iso(expiresAt) }),
+  };
+}
+
+export function campaignView(campaign: CampaignView) {
+  const { buckets: _buckets, base: _base, opensAt, closesAt, serverTime, ...rest } = campaign;
+  return { ...rest, opensAt: iso(opensAt), closesAt: iso(closesAt), serverTime: iso(serverTime) };
+}
+
+/** A cursor is the key of a page's last row. It names a row of the caller's own list, so it carries no secret. */
+export const cursorOf = (after: string | undefined) =>
+  after === undefined ? {} : { cursor: Buffer.from(after).toString("base64url") };
+
+export const afterOf = (cursor: string | undefined) =>
+  cursor === undefined ? undefined : Buffer.from(cursor, "base64url").toString("utf8");

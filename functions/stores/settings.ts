@@ -1,0 +1,30 @@
+import { Resource } from "sst";
+
+/**
+ * What the deployment (or the laptop's stack) has linked to this function. The only file that imports `sst`: everything else
+ * gets addresses as arguments and cannot tell where it runs.
+ */
+
+interface Linked {
+  readonly Redis: { host: string; port: number; username?: string; password?: string };
+  readonly Confirmations: { url: string };
+  readonly DeadLetters: { url: string };
+  readonly Ledger: { name: string };
+  readonly CouponSecret: { value: string };
+  /** Whether Redis speaks TLS; where SQS and DynamoDB are, when not at AWS. */
+  readonly Settings: { redisTls: boolean; sqsEndpoint: string; dynamodbEndpoint: string };
+}
+
+const linked = Resource as unknown as Linked;
+
+export const settings = {
+  redis: () => ({ ...linked.Redis, port: Number(linked.Redis.port), tls: linked.Settings.redisTls }),
+  confirmations: () => ({ url: linked.Confirmations.url, ...at(linked.Settings.sqsEndpoint) }),
+  deadLetters: () => ({ url: linked.DeadLetters.url, ...at(linked.Settings.sqsEndpoint) }),
+  ledger: () => ({ name: linked.Ledger.name, ...at(linked.Settings.dynamodbEndpoint) }),
+  couponSecret: () => linked.CouponSecret.value,
+};
+
+function at(endpoint: string): { endpoint?: string } {
+  return endpoint === "" ? {} : { endpoint };
+}

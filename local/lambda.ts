@@ -1,0 +1,82 @@
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+/** Runs the Lambda bundles in this process, with Lambda's context and timeout. */
+
+export interface LambdaContext {
+  readonly functionName: string;
+  readonly functionVersion: string;
+  readonly invokedFunctionArn: string;
+  readonly memoryLimitInMB: string;
+  readonly awsRequestId: string;
+  readonly logGroupName: string;
+  readonly logStreamName: string;
+  callbackWaitsForEmptyEventLoop: boolean;
+  getRemainingTimeInMillis(): number;
+}
+
+/** The function did not answer in its time. */
+export class FunctionTimeout extends Error {
+  constructor(name: string, seconds: number) {
+    super(`${name} did not answer within ${seconds} s`);
+    this.name = "FunctionTimeout";
+  }
+}
+
+type Handler = (event: unknown, context: LambdaContext) => Promise<unknown>;
+
+export interface Lambdas {
+  /** Invokes a function and waits for its answer. The bundle is loaded at the first call, which is its cold start. */
+  invoke(name: string, event: unknown): Promise<unknown>;
+  /** Loads a function ahead of its first call. */
+  load(name: string): Promise<void>;
+}
+
+/**
+ * @param bundles folder of the bundles, `<name>/index.mjs`
+ * @param seconds how long a function may run
+ */
+export function lambdas(bundles: string, seconds: number): Lambdas {
+  const loaded = new Map<string, Promise<Handler>>();
+
+  const handlerOf = (name: string): Promise<Handler> => {
+    let handler = loaded.get(name);
+    if (!handler) {
+      const url = pathToFileURL(join(bundles, name, "index.mjs")).href;
+      handler = import(url).then((module: { handler: Handler }) => module.handler);
+      loaded.set(name, handler);
+    }
+    return handler;
+  };
+
+  return {
+    async load(name) {
+      await handlerOf(name);
+    },
+    async invoke(name, event) {
+      const handler = await handlerOf(name);
+      const endsAt = Date.now() + seconds * 1_000;
+      const context: LambdaContext = {
+        functionName: name,
+        functionVersion: "$LATEST",
+        invokedFunctionArn: `arn:aws:lambda:local:000000000000:function:${name}`,
+        memoryLimitInMB: "1024",
+        awsRequestId: randomUUID(),
+        logGroupName: `/aws/lambda/${name}`,
+        logStreamName: "local",
+        callbackWaitsForEmptyEventLoop: true,
+        getRemainingTimeInMillis: () => Math.max(0, endsAt - Date.now()),
+      };
+      let timer: NodeJS.Timeout | undefined;
+      const timeout = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(new FunctionTimeout(name, seconds)), seconds * 1_000);
+      });
+      try {
+        return await Promise.race([handler(event, context), timeout]);
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+  };
+}

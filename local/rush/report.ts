@@ -1,0 +1,109 @@
+import type { Figures, Latency } from "./figures.ts";
+import type { Options } from "./options.ts";
+import type { Finding, Violation } from "./verdict.ts";
+
+const EXAMPLES = 3;
+/** In the machine-readable result a few more do no harm. */
+const EXAMPLES_AS_JSON = 100;
+
+export interface Result {
+  readonly options: Options;
+  readonly api: string;
+  readonly campaignId: string;
+  readonly state: string | undefined;
+  readonly asks: number;
+  readonly gaveUp: number;
+  readonly figures: Figures;
+  readonly promised: number;
+  readonly confirmed: number;
+  /** Milliseconds from the first request to the last confirmation, by the ledger's own times. */
+  readonly untilConfirmedMs: number | undefined;
+  readonly findings: readonly Finding[];
+}
+
+export function holds({ findings }: Result): boolean {
+  return findings.every((finding) => finding.holds);
+}
+
+/** The result for a program. */
+export function toJson(result: Result): string {
+  const verdict = result.findings.map(({ violations, ...finding }) => ({
+    ...finding,
+    violations: violations.length,
+    examples: violations.slice(0, EXAMPLES_AS_JSON),
+  }));
+  const { findings: _, ...rest } = result;
+  return `${JSON.stringify({ holds: holds(result), ...rest, verdict }, null, 2)}\n`;
+}
+
+/** The result for people. */
+export function toText(result: Result): string {
+  const { options, figures } = result;
+  const title =
+    `${whole(options.users)} users, ${whole(options.stock)} coupons, ${options.concurrency} connections, ` +
+    `seed ${options.seed}, campaign ${result.campaignId}`;
+  const words = figures.words.map(({ word, status, count }) => [
+    word,
+    status === 0 ? "–" : String(status),
+    whole(count),
+  ]);
+  const latencies = [
+    ["", "p50", "p95", "p99", "max"],
+    ["all", ...times(figures.all)],
+    ["winners", ...times(figures.winners)],
+  ];
+  const facts = [
+    ["requests", `${whole(figures.answers)} in ${figures.seconds.toFixed(2)} s, ${whole(figures.perSecond)} a second`],
+    ...(result.gaveUp > 0 ? [["gave up", `${whole(result.gaveUp)} of ${whole(result.asks)} asks`]] : []),
+    ["confirmed", `${whole(result.confirmed)} of ${whole(result.promised)} told`],
+    ["first request to last confirmation", duration(result.untilConfirmedMs)],
+  ];
+  const verdict = result.findings.flatMap(({ id, title: what, holds: held, note, violations }) => [
+    `${id.padEnd(3)}  ${what.padEnd(30)}  ${held ? "holds   " : "VIOLATED"}  ${note}`,
+    ...exampleLines(violations),
+  ]);
+  return [
+    title,
+    "",
+    ...table([["answer", "status", "count"], ...words]),
+    "",
+    ...table(latencies.map(([name = "", ...rest], index) => [index === 0 ? "milliseconds" : name, ...rest])),
+    "",
+    ...facts.map(([name = "", value = ""]) => `${name.padEnd(34)}  ${value}`),
+    "",
+    ...verdict,
+    "",
+  ].join("\n");
+}
+
+function exampleLines(violations: readonly Violation[]): string[] {
+  const lines = violations.slice(0, EXAMPLES).map(({ user, ticket, what }) => {
+    const who = [user === undefined ? "" : `user ${user}`, ticket === undefined ? "" : `ticket ${ticket}`];
+    return `       ${[who.filter(Boolean).join(", "), what].filter(Boolean).join(": ")}`;
+  });
+  const more = violations.length - lines.length;
+  return more > 0 ? [...lines, `       and ${whole(more)} more`] : lines;
+}
+
+/** Columns: the first to the left, the others to the right. */
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .join("  "),
+  );
+}
+
+function times(latency: Latency | undefined): string[] {
+  if (!latency) return ["–", "–", "–", "–"];
+  return [latency.p50, latency.p95, latency.p99, latency.most].map((ms) => ms.toFixed(1));
+}
+
+function duration(ms: number | undefined): string {
+  return ms === undefined ? "–" : `${(ms / 1_000).toFixed(2)} s`;
+}
+
+function whole(number: number): string {
+  return Math.round(number).toLocaleString("en-US");
+}

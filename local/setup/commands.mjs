@@ -1,0 +1,104 @@
+/**
+ * A program is a script and its arguments for Node 24. Where `forwards` is set it also gets the words a user typed
+ * after the command's name.
+ *
+ * @typedef {{ args: string[], forwards: boolean }} Program
+ *
+ * @typedef {object} Command
+ * @property {string} typed What a newcomer types.
+ * @property {string} summary
+ * @property {boolean} redis Whether a Redis or Valkey server must be at hand.
+ * @property {Program[]} programs Run one after another, all of them even when one fails.
+ */
+
+/** @param {string} file */
+const typescript = (file) => ({ args: ["--import", "./local/register.mjs", file], forwards: true });
+
+/**
+ * The commands, in the order in which the usage lists them.
+ *
+ * @type {Record<string, Command>}
+ */
+export const commands = {
+  start: {
+    typed: "npm start",
+    summary: "run the whole system on this machine",
+    redis: true,
+    programs: [typescript("local/start.ts")],
+  },
+  test: {
+    typed: "npm test",
+    summary: "run the tests, against a real Redis",
+    redis: true,
+    programs: [{ args: ["node_modules/vitest/vitest.mjs", "run"], forwards: true }],
+  },
+  check: {
+    typed: "npm run check",
+    summary: "check style and types (words after -- go to Biome)",
+    redis: false,
+    programs: [
+      { args: ["node_modules/@biomejs/biome/bin/biome", "check", "."], forwards: true },
+      { args: ["node_modules/typescript/bin/tsc", "-p", "."], forwards: false },
+    ],
+  },
+  rush: {
+    typed: "npm run rush",
+    summary: "let a crowd rush for one campaign and count the coupons",
+    redis: true,
+    programs: [typescript("local/rush/main.ts")],
+  },
+  load: {
+    typed: "npm run load",
+    summary: "put the system under a steady load",
+    redis: true,
+    programs: [typescript("local/load/main.ts")],
+  },
+  bench: {
+    typed: "npm run bench",
+    summary: "measure the parts one by one",
+    redis: true,
+    programs: [typescript("local/bench/main.ts")],
+  },
+  setup: {
+    typed: "node local/launch.mjs setup",
+    summary: "only bring what the others need: Redis, Node 24, dependencies",
+    redis: true,
+    programs: [],
+  },
+};
+
+const variables = {
+  FIRSTCOME_REDIS_URL: "a running Redis or Valkey to use (redis://host:port) instead of starting one",
+  FIRSTCOME_REDIS_SERVER: "the valkey-server or redis-server binary to start, 7.0 or later",
+  FIRSTCOME_SQS_ENDPOINT: "an SQS endpoint to use instead of the embedded one",
+  FIRSTCOME_DYNAMODB_ENDPOINT: "a DynamoDB endpoint to use instead of the embedded one",
+  FIRSTCOME_DATA: "a folder that keeps the state from one start to the next",
+  PORT: "the port of the HTTP API",
+};
+
+/**
+ * The text that `--help` prints: every command and every environment variable with one line.
+ *
+ * @returns {string}
+ */
+export function usage() {
+  const entries = Object.values(commands).map(
+    ({ typed, summary }) => /** @type {[string, string]} */ ([typed, summary]),
+  );
+  return [
+    "Commands (each brings what it needs on its first run):",
+    ...table(entries),
+    "",
+    "Options of a command come after --, for example: npm run rush -- --help",
+    "",
+    "Environment variables:",
+    ...table(Object.entries(variables)),
+    "",
+  ].join("\n");
+}
+
+/** @param {[string, string][]} entries */
+function table(entries) {
+  const width = Math.max(...entries.map(([name]) => name.length));
+  return entries.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`);
+}

@@ -1,0 +1,248 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { consumers, fallbackFile, routes, schedules } from "../functions/routes.ts";
+import { bundle } from "../infra/bundle.ts";
+import { Child, freePort, listens, saysReady } from "./child.ts";
+import { createQueues, createTable } from "./resources.ts";
+import { readStackFile, removeStackFile, type StackFile, writeStackFile } from "./stack-file.ts";
+import { generateSigningKey } from "./tokens.ts";
+
+/**
+ * The whole system on one laptop: what `infra/` deploys, under the same names, as processes that a drill can kill. Started in
+ * order, stopped in reverse; tests use the same two functions.
+ */
+
+export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+
+export interface StackOptions {
+  /** Port of the API; 0 for a free one. */
+  readonly port: number;
+  /** Where to write what runs where. */
+  readonly stackFile: string;
+  /** Redis server to start, unless `redisUrl` says where one runs. */
+  readonly redisServer?: string | undefined;
+  readonly redisUrl?: string | undefined;
+  readonly sqsEndpoint?: string | undefined;
+  readonly dynamodbEndpoint?: string | undefined;
+  /** Folder that keeps the state over restarts; without it every start is fresh. */
+  readonly data?: string | undefined;
+  /** How long after its death a part is started again, in milliseconds. */
+  readonly restartMs?: number;
+  readonly progress?: (step: string) => void;
+}
+
+export interface Stack {
+  readonly file: StackFile;
+  /** Ends one part for good, or starts it again after that: for tests that need the back to stand still. */
+  readonly worker: Child;
+  stop(): Promise<void>;
+}
+
+interface Secrets {
+  readonly signingKey: string;
+  readonly couponSecret: string;
+}
+
+async function secretsIn(folder: string): Promise<Secrets> {
+  const path = join(folder, "secrets.json");
+  if (existsSync(path)) return JSON.parse(readFileSync(path, "utf8")) as Secrets;
+  const secrets = { signingKey: await generateSigningKey(), couponSecret: randomBytes(32).toString("base64url") };
+  writeFileSync(path, JSON.stringify(secrets), { mode: 0o600 });
+  return secrets;
+}
+
+/** Functions of the bundle, each by its file's name. */
+export function functionFiles(): string[] {
+  const files = [
+    ...routes.map((route) => route.file),
+    fallbackFile,
+    ...Object.values(consumers),
+    ...Object.values(schedules).map((schedule) => schedule.file),
+  ];
+  return [...new Set(files)];
+}
+
+function redisAddress(url: string) {
+  const { hostname, port, username, password, protocol } = new URL(url);
+  return {
+    link: {
+      host: hostname,
+      port: Number(port || 6379),
+      ...(username ? { username: decodeURIComponent(username) } : {}),
+      ...(password ? { password: decodeURIComponent(password) } : {}),
+    },
+    tls: protocol === "rediss:",
+  };
+}
+
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const running = readStackFile(options.stackFile);
+  if (running) {
+    throw new Error(
+      `A stack is running already (pid ${running.pid}) at ${running.api}. Stop it, or set FIRSTCOME_STACK=<file> for a second one.`,
+    );
+  }
+  const progress = options.progress ?? (() => {});
+  const folder =
+    options.data ?? join(dirname(options.stackFile), `run-${process.pid}-${randomBytes(3).toString("hex")}`);
+  mkdirSync(folder, { recursive: true });
+  const logPath = join(dirname(options.stackFile), "functions.log");
+  const log = openSync(logPath, "w");
+  const restartMs = options.restartMs ?? 1_000;
+  const children: Child[] = [];
+  const pids: Record<string, number> = {};
+
+  // What stands in for AWS wants some credentials; whoever brings an endpoint of their own has theirs in the environment.
+  process.env.AWS_REGION ??= "us-east-1";
+  process.env.AWS_ACCESS_KEY_ID ??= "local";
+  process.env.AWS_SECRET_ACCESS_KEY ??= "local";
+
+  const stop = async () => {
+    for (const child of children.splice(0).reverse()) await child.stop();
+    removeStackFile(options.stackFile);
+    if (options.data === undefined) rmSync(folder, { recursive: true, force: true });
+  };
+
+  try {
+    let file: StackFile | undefined;
+    let worker: Child | undefined;
+    const onStart = (name: string) => (pid: number) => {
+      pids[name] = pid;
+      if (name === "redis") worker?.tell({ redisPid: pid });
+      if (!file) return;
+      file = { ...file, pids: { ...pids }, redisPid: pids.redis ?? null };
+      writeStackFile(options.stackFile, file);
+    };
+    const start = async (
+      name: string,
+      it: Omit<ConstructorParameters<typeof Child>[0], "name" | "output" | "restartMs" | "onStart">,
+    ) => {
+      const child = new Child({ ...it, name, output: log, restartMs, onStart: onStart(name) });
+      children.push(child);
+      await child.start();
+      return child;
+    };
+
+    progress("Redis, SQS and DynamoDB");
+    const redis = async () => {
+      if (options.redisUrl) return options.redisUrl;
+      const port = await freePort();
+      const dir = join(folder, "redis");
+      mkdirSync(dir, { recursive: true });
+      await start("redis", {
+        command: options.redisServer ?? "redis-server",
+        // The append-only file is written before each reply: a killed server finds all it had acknowledged.
+        args: [
+          "--port",
+          `${port}`,
+          "--bind",
+          "127.0.0.1",
+          "--dir",
+          dir,
+          "--save",
+          "",
+          "--appendonly",
+          "yes",
+          "--maxmemory-policy",
+          "noeviction",
+        ],
+        node: false,
+        ready: listens(port),
+      });
+      return `redis://127.0.0.1:${port}`;
+    };
+    const emulator = async (name: string, main: string, dataFlag: string) => {
+      const port = await freePort();
+      await start(name, {
+        command: process.execPath,
+        args: [join(ROOT, main), "--port", `${port}`, dataFlag, join(folder, name)],
+        node: true,
+        ready: listens(port),
+      });
+      return `http://127.0.0.1:${port}`;
+    };
+    const bundles = join(ROOT, ".build");
+    const [redisUrl, sqs, dynamodb, secrets] = await Promise.all([
+      redis(),
+      options.sqsEndpoint ?? emulator("sqs", "local/sqs/main.ts", "--data"),
+      options.dynamodbEndpoint ?? emulator("dynamodb", "local/dynamodb/main.ts", "--data"),
+      secretsIn(folder),
+      bundle({
+        root: ROOT,
+        outDir: bundles,
+        entries: Object.fromEntries(functionFiles().map((name) => [name, `functions/${name}.ts`])),
+      }),
+    ]);
+
+    progress("Queues and table");
+    const tables = { Ledger: "firstcome-Ledger" };
+    const [queueUrls] = await Promise.all([createQueues(sqs, "firstcome-"), createTable(dynamodb, tables.Ledger)]);
+
+    progress("Functions");
+    const { link, tls } = redisAddress(redisUrl);
+    const linked = {
+      App: { name: "firstcome", stage: "local" },
+      Redis: link,
+      Confirmations: { url: queueUrls.Confirmations },
+      DeadLetters: { url: queueUrls.DeadLetters },
+      Ledger: { name: tables.Ledger },
+      CouponSecret: { value: secrets.couponSecret },
+      Settings: { redisTls: tls, sqsEndpoint: sqs, dynamodbEndpoint: dynamodb },
+    };
+    const port = options.port === 0 ? await freePort() : options.port;
+    const env: NodeJS.ProcessEnv = {
+      ...process.env,
+      ...Object.fromEntries(
+        Object.entries(linked).map(([name, value]) => [`SST_RESOURCE_${name}`, JSON.stringify(value)]),
+      ),
+      FIRSTCOME_LOCAL_BUNDLES: bundles,
+      FIRSTCOME_LOCAL_PORT: String(port),
+      FIRSTCOME_LOCAL_SIGNING_KEY: secrets.signingKey,
+      FIRSTCOME_LOCAL_CONFIRMATIONS: queueUrls.Confirmations,
+      FIRSTCOME_LOCAL_SQS: sqs,
+    };
+    const ours = (name: string, main: string) =>
+      start(name, {
+        command: process.execPath,
+        args: ["--import", join(ROOT, "local/register.mjs"), join(ROOT, main)],
+        env,
+        node: true,
+        ready: saysReady,
+      });
+    [, worker] = await Promise.all([ours("api", "local/api.ts"), ours("worker", "local/worker.ts")]);
+    if (pids.redis) worker.tell({ redisPid: pids.redis });
+
+    file = {
+      api: `http://127.0.0.1:${port}`,
+      console: null,
+      redis: redisUrl,
+      redisPid: pids.redis ?? null,
+      sqs,
+      dynamodb,
+      queues: queueUrls,
+      tables,
+      pid: process.pid,
+      pids: { ...pids },
+      log: logPath,
+    };
+    writeStackFile(options.stackFile, file);
+    const started: Stack = {
+      get file() {
+        return file ?? started.file;
+      },
+      worker,
+      stop,
+    };
+    return started;
+  } catch (error) {
+    await stop();
+    if (error instanceof Error && error.message.includes("EADDRINUSE")) {
+      throw new Error(`Port ${options.port} is taken. PORT=0 npm start takes a free one, PORT=<n> another.`, {
+        cause: error,
+      });
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,135 @@
+/** `npm start`: the stack, a sample campaign, and what to type next. */
+import { join } from "node:path";
+import { ROOT, type Stack, startStack } from "./stack.ts";
+
+const USAGE = `npm start: the whole system on this machine.
+
+  PORT=3000                        port of the API; 0 for a free one
+  FIRSTCOME_DATA=<folder>          keep the state; without it every start is fresh
+  FIRSTCOME_REDIS_URL=redis://…    use this Redis instead of starting one
+  FIRSTCOME_SQS_ENDPOINT=http://…  use this SQS
+  FIRSTCOME_DYNAMODB_ENDPOINT=…    use this DynamoDB
+  FIRSTCOME_STACK=<file>           where to write what runs where (.local/stack.json)
+  FIRSTCOME_RESTART_MS=1000        how long a killed part stays away
+`;
+
+if (process.argv.includes("--help")) {
+  process.stdout.write(USAGE);
+  process.exit(0);
+}
+
+const SAMPLE = "sample";
+
+/** A step that lasts shows itself once a second; a quick one says nothing. */
+function progress() {
+  const startedAt = performance.now();
+  let step = "";
+  const timer = setInterval(() => {
+    process.stdout.write(`  … ${step} (${((performance.now() - startedAt) / 1_000).toFixed(0)} s)\n`);
+  }, 1_000);
+  return {
+    step: (next: string) => {
+      step = next;
+    },
+    done: () => {
+      clearInterval(timer);
+      return `${((performance.now() - startedAt) / 1_000).toFixed(1)} s`;
+    },
+  };
+}
+
+async function post(url: string, body: unknown, token?: string): Promise<Response> {
+  return fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) },
+    body: JSON.stringify(body),
+  });
+}
+
+async function seed(api: string): Promise<void> {
+  const answer = await post(`${api}/_local/tokens`, { subjects: ["operator"], scope: "operator" });
+  const { tokens } = (await answer.json()) as { tokens: Record<string, string> };
+  const now = Date.now();
+  const created = await post(
+    `${api}/campaigns`,
+    {
+      campaignId: SAMPLE,
+      name: "Sample: 100 coupons, first come",
+      stock: 100,
+      opensAt: new Date(now - 60_000).toISOString(),
+      closesAt: new Date(now + 30 * 86_400_000).toISOString(),
+      validDays: 30,
+    },
+    tokens.operator,
+  );
+  // With kept state the sample is there already, under other times.
+  if (!created.ok && created.status !== 409)
+    throw new Error(`The sample campaign was refused: ${await created.text()}`);
+}
+
+function banner({ file }: Stack, seconds: string): string {
+  const { api } = file;
+  const token = (name: string, extra = "") =>
+    `$(curl -s ${api}/_local/tokens -d '{"subjects":["${name}"]${extra}}' | sed 's/.*":"\\([^"]*\\)".*/\\1/')`;
+  return `
+firstcome is ready (${seconds})
+
+  API        ${api}           (${api}/openapi.json)
+  Redis      ${file.redis}
+  SQS        ${file.sqs}
+  DynamoDB   ${file.dynamodb}
+  functions' log  ${file.log}
+
+A shopper asks for a coupon of the campaign "${SAMPLE}", and looks it up:
+
+  ALICE=${token("alice")}
+  curl -s -X POST ${api}/campaigns/${SAMPLE}/coupons -H "Authorization: Bearer $ALICE"
+  curl -s ${api}/campaigns/${SAMPLE}/coupons/me -H "Authorization: Bearer $ALICE"
+
+Anyone sees the campaign; an operator creates another:
+
+  curl -s ${api}/campaigns/${SAMPLE}
+  OPERATOR=${token("olga", ',"scope":"operator"')}
+  curl -s ${api}/campaigns -H "Authorization: Bearer $OPERATOR"
+
+In another terminal: npm run rush -- --users 5000 --stock 500      Ctrl-C stops everything.
+`;
+}
+
+const shown = progress();
+const { env } = process;
+let stack: Stack | undefined;
+let stopping = false;
+async function stop(): Promise<void> {
+  if (stopping) return;
+  stopping = true;
+  await stack?.stop();
+  process.exit(0);
+}
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
+
+try {
+  const port = env.PORT === undefined || env.PORT === "" ? 3000 : Number(env.PORT);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new Error(`PORT=${env.PORT} is no port; use 0…65535.`);
+  stack = await startStack({
+    port,
+    stackFile: env.FIRSTCOME_STACK || join(ROOT, ".local/stack.json"),
+    redisServer: env.FIRSTCOME_REDIS_SERVER || undefined,
+    redisUrl: env.FIRSTCOME_REDIS_URL || undefined,
+    sqsEndpoint: env.FIRSTCOME_SQS_ENDPOINT || undefined,
+    dynamodbEndpoint: env.FIRSTCOME_DYNAMODB_ENDPOINT || undefined,
+    data: env.FIRSTCOME_DATA || undefined,
+    restartMs: Number(env.FIRSTCOME_RESTART_MS || 1_000),
+    progress: shown.step,
+  });
+  shown.step("Sample campaign");
+  await seed(stack.file.api);
+  process.stdout.write(banner(stack, shown.done()));
+  if (stopping) await stack.stop();
+} catch (error) {
+  shown.done();
+  process.stderr.write(`firstcome could not start: ${error instanceof Error ? error.message : String(error)}\n`);
+  await stack?.stop();
+  process.exit(1);
+}
