@@ -16,6 +16,29 @@ export interface LambdaContext {
   getRemainingTimeInMillis(): number;
 }
 
+/**
+ * Invocations of one function at once; more wait their turn. Lambda would give each an environment with a processor of its
+ * own; here they share one, and a thousand at once would take their turns so long that every store seems to have timed out.
+ */
+const ENVIRONMENTS = 128;
+
+/** Lets so many pass at a time, the others in the order in which they came. */
+function turnstile(places: number) {
+  let free = places;
+  const waiting: (() => void)[] = [];
+  return {
+    async enter(): Promise<void> {
+      if (free > 0) free--;
+      else await new Promise<void>((resolve) => waiting.push(resolve));
+    },
+    leave(): void {
+      const next = waiting.shift();
+      if (next) next();
+      else free++;
+    },
+  };
+}
+
 /** The function did not answer in its time. */
 export class FunctionTimeout extends Error {
   constructor(name: string, seconds: number) {
@@ -39,6 +62,7 @@ export interface Lambdas {
  */
 export function lambdas(bundles: string, seconds: number): Lambdas {
   const loaded = new Map<string, Promise<Handler>>();
+  const turns = new Map<string, ReturnType<typeof turnstile>>();
 
   const handlerOf = (name: string): Promise<Handler> => {
     let handler = loaded.get(name);
@@ -56,6 +80,9 @@ export function lambdas(bundles: string, seconds: number): Lambdas {
     },
     async invoke(name, event) {
       const handler = await handlerOf(name);
+      const turn = turns.get(name) ?? turnstile(ENVIRONMENTS);
+      turns.set(name, turn);
+      await turn.enter();
       const endsAt = Date.now() + seconds * 1_000;
       const context: LambdaContext = {
         functionName: name,
@@ -76,6 +103,7 @@ export function lambdas(bundles: string, seconds: number): Lambdas {
         return await Promise.race([handler(event, context), timeout]);
       } finally {
         clearTimeout(timer);
+        turn.leave();
       }
     },
   };

@@ -163,7 +163,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       });
       return `http://127.0.0.1:${port}`;
     };
-    const bundles = join(ROOT, ".build");
+    // Beside the stack's own data: two stacks at once must not write each other's bundles.
+    const bundles = join(folder, "functions");
     const [redisUrl, sqs, dynamodb, secrets] = await Promise.all([
       redis(),
       options.sqsEndpoint ?? emulator("sqs", "local/sqs/main.ts", "--data"),

@@ -29,7 +29,9 @@ for _, entry in ipairs(due) do
   local claimed = redis.call('XCLAIM', outbox, 'sweep', 'sweeper', idleMs, entry[1], 'FORCE')
   if claimed[1] then
     local pending = redis.call('XPENDING', outbox, 'sweep', entry[1], entry[1], 1)
-    reply[#reply + 1], reply[#reply + 2], reply[#reply + 3], reply[#reply + 4] = entry[1], entry[2][1], entry[2][2], pending[1][4]
+    -- A forced claim of an entry that nobody had read counts twice: as its first delivery, and as a claim.
+    local attempts = pending[1][4] - 1
+    reply[#reply + 1], reply[#reply + 2], reply[#reply + 3], reply[#reply + 4] = entry[1], entry[2][1], entry[2][2], attempts
   end
 end
 if #due == most then reply[2] = '(' .. due[#due][1] end

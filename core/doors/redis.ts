@@ -69,12 +69,15 @@ export function openRedis(address: RedisAddress): RedisDoor {
   // Without a listener an error event would end the process; each command reports its own failure.
   client.on("error", () => {});
 
+  // Callers that wait for the connection share one wait.
+  let waiting: Promise<void> | undefined;
   async function ready(): Promise<void> {
     if (client.status === "ready") return;
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => done(new Error(`not connected (${client.status})`)), limits.redisConnectMs);
+    waiting ??= new Promise<void>((resolve, reject) => {
       const onReady = () => done();
+      const timer = setTimeout(() => done(new Error(`not connected (${client.status})`)), limits.redisConnectMs);
       function done(error?: Error): void {
+        waiting = undefined;
         clearTimeout(timer);
         client.off("ready", onReady);
         if (error) reject(error);
@@ -82,6 +85,7 @@ export function openRedis(address: RedisAddress): RedisDoor {
       }
       client.once("ready", onReady);
     });
+    return waiting;
   }
 
   async function guarded<T>(work: () => Promise<T>): Promise<T> {

@@ -1,28 +1,27 @@
 // What k6 hands to handleSummary(), made readable by people and by programs.
 
 /**
- * Reads the end-of-test data in both of k6's formats: the one of v1, and the "machine-readable" one that v1 has on request.
+ * Reads the end-of-test data in both of k6's formats: the usual one, and the "machine-readable" one, which is to replace it.
  *
- * @returns {(metric: string, value: string) => number | undefined} Undefined where nothing was measured.
+ * @returns {{ read: (metric: string, value: string) => number | undefined, failedChecks: string[] }} `read` gives undefined
+ *   where nothing was measured.
  */
-export function readMetrics(data) {
-  const metrics = Array.isArray(data.results?.metrics)
-    ? Object.fromEntries(data.results.metrics.map((metric) => [metric.name, metric]))
-    : data.metrics;
-  return (metric, value) => {
-    const values = metrics[metric]?.values;
-    return values?.[value] ?? values?.[value.replace(/[()]/g, "")] ?? undefined;
+export function readEnd(data) {
+  // The machine-readable format hands out figures wrapped in objects of k6's own; as JSON they are numbers.
+  const { metrics, results, root_group: root } = JSON.parse(JSON.stringify(data));
+  const byName = results ? Object.fromEntries(results.metrics.map((metric) => [metric.name, metric])) : metrics;
+  const checks = results ? (results.checks?.results ?? []) : checksOf(root);
+  return {
+    read: (metric, value) => {
+      const values = byName[metric]?.values;
+      return values?.[value] ?? values?.[value.replace(/[()]/g, "")] ?? undefined;
+    },
+    failedChecks: checks.filter(({ fails }) => fails > 0).map(({ name }) => name),
   };
 }
 
-/** Checks that failed, by name. */
-export function failedChecks(data) {
-  if (data.results)
-    return (data.results.checks?.results ?? []).filter(({ fails }) => fails > 0).map(({ name }) => name);
-  const all = (group) => [...group.checks, ...group.groups.flatMap(all)];
-  return all(data.root_group)
-    .filter(({ fails }) => fails > 0)
-    .map(({ name }) => name);
+function checksOf({ checks, groups }) {
+  return [...checks, ...groups.flatMap(checksOf)];
 }
 
 /** A titled table of names and values. */

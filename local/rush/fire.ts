@@ -9,6 +9,7 @@ const TIMEOUT_MS = 30_000;
 const TRIES = 60;
 /** A client waits as long as it is told, but no longer than this. */
 const PATIENCE_MS = 1_000;
+/** The first pause where the server names none, and the shortest. */
 const FIRST_PAUSE_MS = 50;
 
 const TIMEOUTS = new Set(["UND_ERR_HEADERS_TIMEOUT", "UND_ERR_BODY_TIMEOUT", "UND_ERR_CONNECT_TIMEOUT"]);
@@ -96,5 +97,5 @@ async function send(pool: Pool, path: string, headers: Record<string, string>): 
 /** As long as the server asks for, else doubling; with jitter, so that those refused together do not return together. */
 function pauseAfter({ retryAfterMs }: Said, tries: number, random: Random): number {
   const told = retryAfterMs ?? FIRST_PAUSE_MS * 2 ** Math.min(tries - 1, 10);
-  return Math.min(told, PATIENCE_MS) * (1 + random.next() / 4);
+  return Math.min(Math.max(told, FIRST_PAUSE_MS), PATIENCE_MS) * (1 + random.next() / 4);
 }

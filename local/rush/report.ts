@@ -12,6 +12,7 @@ export interface Result {
   readonly campaignId: string;
   readonly state: string | undefined;
   readonly asks: number;
+  /** Asks that came to no decision: every attempt was lost or put off. */
   readonly gaveUp: number;
   readonly figures: Figures;
   readonly promised: number;
@@ -21,8 +22,9 @@ export interface Result {
   readonly findings: readonly Finding[];
 }
 
-export function holds({ findings }: Result): boolean {
-  return findings.every((finding) => finding.holds);
+/** Whether all guarantees held, in a rush that could have shown otherwise. */
+export function holds({ findings, asks, gaveUp }: Result): boolean {
+  return gaveUp < asks && findings.every((finding) => finding.holds);
 }
 
 /** The result for a program. */
@@ -72,6 +74,7 @@ export function toText(result: Result): string {
     ...facts.map(([name = "", value = ""]) => `${name.padEnd(34)}  ${value}`),
     "",
     ...verdict,
+    ...(result.gaveUp === result.asks ? ["", "No request was decided, so this rush has proved nothing."] : []),
     "",
   ].join("\n");
 }

@@ -1,28 +1,24 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { request } from "undici";
-import * as z from "zod/mini";
+import { readStackFile, type StackFile } from "../stack-file.ts";
 import type { Options } from "./options.ts";
 
 const REPO = fileURLToPath(new URL("../../", import.meta.url));
-const STACK_FILE = join(REPO, ".local", "stack.json");
+const STACK_FILE = process.env.FIRSTCOME_STACK || join(REPO, ".local", "stack.json");
+/** What a stack of our own writes. Where others write too, its file might be overwritten before it is read. */
+const OWN_FOLDER = join(REPO, ".local", `rush-${process.pid}`);
+const OWN_STACK_FILE = join(OWN_FOLDER, "stack.json");
 
 /** The first start may still have to unpack something. */
 const START_MS = 60_000;
 const STOP_MS = 15_000;
 const PROBE_MS = 5_000;
 const TAIL_LENGTH = 4_000;
-
-const stackSchema = z.object({
-  api: z.string(),
-  dynamodb: z.string(),
-  tables: z.object({ Ledger: z.string() }),
-  pid: z.int(),
-});
 
 /** What a rush needs to know of a stack. */
 export interface Stack {
@@ -45,36 +41,24 @@ export class NoRush extends Error {}
  * @throws {NoRush} When there is none to be had.
  */
 export async function obtainStack(options: Options, say: (text: string) => void): Promise<Lease> {
-  const file = options.stack ?? STACK_FILE;
-  const described = readStack(file);
-  if (described) {
-    const api = options.api ?? described.api;
-    if (await answers(api)) {
-      return { stack: { api, dynamodb: described.dynamodb, table: described.tables.Ledger }, stop: async () => {} };
-    }
-  }
-  const isNamed = options.api !== undefined || options.stack !== undefined;
-  if (isNamed) {
-    throw new NoRush(
-      described
-        ? `${options.api ?? described.api} does not answer.`
-        : `There is no stack described in ${file}. The ledger's address is needed from there.`,
-    );
+  const path = options.stack ?? STACK_FILE;
+  const file = readStackFile(path);
+  const stack = file && describe(file, options.api);
+  if (stack && (await answers(stack.api))) return { stack, stop: async () => {} };
+  if (options.api !== undefined || options.stack !== undefined) {
+    throw new NoRush(stack ? `${stack.api} does not answer.` : `${path} describes no running stack.`);
   }
   say("No stack is running: starting one for the time of the rush.");
   return startStack();
 }
 
-function readStack(file: string): z.infer<typeof stackSchema> | undefined {
-  try {
-    const parsed = z.safeParse(stackSchema, JSON.parse(readFileSync(file, "utf8")));
-    return parsed.success ? parsed.data : undefined;
-  } catch {
-    return undefined;
-  }
+function describe(file: StackFile, api = file.api): Stack {
+  const table = file.tables.Ledger;
+  if (table === undefined) throw new NoRush("The stack file names no ledger.");
+  return { api, dynamodb: file.dynamodb, table };
 }
 
-/** A stack that was killed leaves its file behind, so the file alone proves nothing. */
+/** Processes outlive what they are for, and their numbers are given again: a file and a process alone prove nothing. */
 async function answers(api: string): Promise<boolean> {
   try {
     const { body } = await request(new URL("/health", api), { signal: AbortSignal.timeout(PROBE_MS) });
@@ -88,7 +72,7 @@ async function answers(api: string): Promise<boolean> {
 async function startStack(): Promise<Lease> {
   const child = spawn(process.execPath, ["--import", "./local/register.mjs", "local/start.ts"], {
     cwd: REPO,
-    env: { ...process.env, PORT: "0" },
+    env: { ...process.env, PORT: "0", FIRSTCOME_STACK: OWN_STACK_FILE },
     stdio: ["pipe", "pipe", "pipe"],
   });
   let printed = "";
@@ -97,10 +81,12 @@ async function startStack(): Promise<Lease> {
       printed = (printed + String(chunk)).slice(-TAIL_LENGTH);
     });
   }
-  const stop = onSignals(() => stopChild(child));
+  const stop = onSignals(async () => {
+    await stopChild(child);
+    rmSync(OWN_FOLDER, { recursive: true, force: true });
+  });
   try {
-    const described = await untilReady(child);
-    return { stack: { api: described.api, dynamodb: described.dynamodb, table: described.tables.Ledger }, stop };
+    return { stack: describe(await untilReady(child)), stop };
   } catch (error) {
     await stop();
     if (!(error instanceof NoRush)) throw error;
@@ -108,16 +94,15 @@ async function startStack(): Promise<Lease> {
   }
 }
 
-async function untilReady(child: ChildProcess): Promise<z.infer<typeof stackSchema>> {
+async function untilReady(child: ChildProcess): Promise<StackFile> {
   let failure: Error | undefined;
   child.on("error", (error) => {
     failure = error;
   });
   const deadline = performance.now() + START_MS;
   while (performance.now() < deadline) {
-    const described = readStack(STACK_FILE);
-    // Another process's file may be lying there, from a stack that was killed.
-    if (described && described.pid === child.pid) return described;
+    const file = readStackFile(OWN_STACK_FILE);
+    if (file) return file;
     if (failure) throw new NoRush(`The stack could not be started: ${failure.message}`);
     if (hasEnded(child)) throw new NoRush("The stack ended before it was ready.");
     await sleep(100);
@@ -142,13 +127,14 @@ async function stopChild(child: ChildProcess): Promise<void> {
 /** Whoever stops the rush stops what it has started. @returns the same clean-up for the rush's own end */
 function onSignals(cleanUp: () => Promise<void>): () => Promise<void> {
   const statuses = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
-  const listeners = Object.entries(statuses).map(([signal, status]) => {
-    const listener = () => void cleanUp().finally(() => process.exit(status));
-    process.once(signal, listener);
-    return { signal, listener };
-  });
-  return async () => {
-    for (const { signal, listener } of listeners) process.off(signal, listener);
-    await cleanUp();
+  let cleaned: Promise<void> | undefined;
+  const cleanUpOnce = () => {
+    cleaned ??= cleanUp();
+    return cleaned;
   };
+  for (const [signal, status] of Object.entries(statuses)) {
+    // Stays in place: a terminal and npm each send the same signal, and the second would end us in the midst of it.
+    process.on(signal, () => void cleanUpOnce().finally(() => process.exit(status)));
+  }
+  return cleanUpOnce;
 }

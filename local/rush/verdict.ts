@@ -182,7 +182,7 @@ export function promisedCoupons(answers: readonly Answer[]): Promised[] {
 function judgeTold({ ledger, answers }: Evidence): Judged {
   const violations: Violation[] = [];
   const kept = new Map(ledger.coupons.map((row) => [row.couponId, row]));
-  const takers = new Map([...ledger.coupons, ...ledger.tickets].map((row) => [row.ticket, row.userId]));
+  const takers = new Map([...ledger.coupons, ...ledger.tickets].map((row) => [row.ticket, row]));
   const told = new Map<string, { all: number; kept: number }>([["issued", { all: 0, kept: 0 }]]);
   for (const { user, word, coupon } of promisedCoupons(answers)) {
     const { ticket, couponId } = coupon;
@@ -191,14 +191,18 @@ function judgeTold({ ledger, answers }: Evidence): Judged {
     const count = told.get(word) ?? { all: 0, kept: 0 };
     told.set(word, { all: count.all + 1, kept: count.kept + (isKept ? 1 : 0) });
     if (isKept) continue;
-    const entry = row && `has the coupon as ticket ${row.ticket} of ${row.userId}`;
-    const taker = takers.get(ticket);
-    const otherwise = taker === undefined ? "does not have it" : `has the ticket as another coupon, of ${taker}`;
-    violations.push({ user, ticket, what: `told "${word}" as ${coupon.userId}'s; the ledger ${entry ?? otherwise}` });
+    const promise = coupon.userId === user ? `told "${word}"` : `told "${word}" in the name of ${coupon.userId}`;
+    violations.push({ user, ticket, what: `${promise}; the ledger ${entryOf(couponId, row, takers.get(ticket))}` });
   }
   const note = [...told].map(([word, count]) => `${word}: ${count.kept} of ${count.all} in the ledger`).join("; ");
   const revoked = ledger.coupons.filter(({ state }) => state === "revoked").length;
   return { violations, note: revoked === 0 ? note : `${note}; revoked: ${revoked}` };
+}
+
+function entryOf(couponId: string, row: CouponRow | undefined, taker: TicketRow | undefined): string {
+  if (row) return `has the coupon as ticket ${row.ticket} of ${row.userId}`;
+  if (!taker) return "does not have it";
+  return taker.couponId === couponId ? "has taken the ticket only" : `has the ticket as ${taker.userId}'s`;
 }
 
 /** G4: what is not held is still to be had, and nothing is left over while users went away empty-handed. */

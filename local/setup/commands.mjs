@@ -49,7 +49,7 @@ export const commands = {
   },
   load: {
     typed: "npm run load",
-    summary: "put the system under a steady load",
+    summary: "run a k6 script against the system",
     redis: true,
     programs: [typescript("local/load/main.ts")],
   },
@@ -73,6 +73,8 @@ const variables = {
   FIRSTCOME_SQS_ENDPOINT: "an SQS endpoint to use instead of the embedded one",
   FIRSTCOME_DYNAMODB_ENDPOINT: "a DynamoDB endpoint to use instead of the embedded one",
   FIRSTCOME_DATA: "a folder that keeps the state from one start to the next",
+  FIRSTCOME_STACK: "the file that says what runs where, for a second stack beside the first",
+  FIRSTCOME_K6: "the k6 to use for npm run load",
   PORT: "the port of the HTTP API",
 };
 

@@ -1,0 +1,70 @@
+import { createHash } from "node:crypto";
+import { issueScript } from "../../core/coupons/issue.ts";
+import { bucketCount, bucketOf, keyDigest, memberOf } from "../../core/coupons/member.ts";
+import { armCampaign } from "../../core/coupons/scripts.ts";
+import { keys } from "../../core/keys.ts";
+import type { Client } from "./client.ts";
+import { encode } from "./resp.ts";
+
+const DAY_MS = 86_400_000;
+
+export interface BenchCampaign {
+  readonly campaignId: string;
+  readonly stock: number;
+  readonly perUser: number;
+  readonly buckets: number;
+  readonly base: number;
+}
+
+export interface CampaignWish {
+  readonly campaignId: string;
+  readonly stock: number;
+  /** From now, in milliseconds; a minute ago and a day ahead unless said. */
+  readonly opensInMs?: number;
+  readonly closesInMs?: number;
+  /** Leaves it as it is between creation and arming. */
+  readonly unarmed?: boolean;
+}
+
+/** Puts a campaign into Redis by the script that does so in earnest. */
+export async function putCampaign(client: Client, wish: CampaignWish): Promise<BenchCampaign> {
+  const { campaignId, stock, opensInMs = -60_000, closesInMs = DAY_MS, unarmed = false } = wish;
+  const now = Date.now();
+  const campaign = { campaignId, stock, perUser: 1, buckets: bucketCount(stock), base: now - DAY_MS };
+  const scriptKeys = { tally: keys.tally(campaignId), about: keys.about(campaignId), outbox: keys.outbox(campaignId) };
+  const args = {
+    stock,
+    opensAt: now + opensInMs,
+    closesAt: now + closesInMs,
+    base: campaign.base,
+    definition: JSON.stringify({ ...campaign, name: `${stock} coupons` }),
+  };
+  await client.run(armCampaign, scriptKeys, { step: "create", ...args });
+  if (!unarmed) await client.run(armCampaign, scriptKeys, { step: "arm", ...args });
+  await client.call("SADD", keys.campaigns, campaignId);
+  return campaign;
+}
+
+/** Loads the deciding script. @returns an encoder of its calls, with the keys and arguments that `issue.ts` gives it */
+export async function loadIssue(
+  client: Client,
+): Promise<(campaign: BenchCampaign, userId: string, idempotencyKey?: string) => string> {
+  const sha = createHash("sha1").update(issueScript.text).digest("hex");
+  await client.call("SCRIPT", "LOAD", issueScript.text);
+  return ({ campaignId, buckets, perUser }, userId, idempotencyKey) => {
+    const key = keyDigest(idempotencyKey);
+    const scriptKeys = {
+      tally: keys.tally(campaignId),
+      bucket: keys.holders(campaignId, bucketOf(userId, buckets)),
+      outbox: keys.outbox(campaignId),
+    };
+    const args = { member: memberOf(userId), user: userId, key, keyText: key.toString("base64url"), perUser };
+    return encode([
+      "EVALSHA",
+      sha,
+      issueScript.keys.length,
+      ...issueScript.keys.map((name) => scriptKeys[name]),
+      ...issueScript.args.map((name) => args[name]),
+    ]);
+  };
+}

@@ -1,0 +1,76 @@
+import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Child, freePort, listens } from "../child.ts";
+import { type Client, openClient } from "./client.ts";
+
+/** A Redis server of the bench's own, that writes to no disk, and what its INFO tells. */
+export interface Server {
+  readonly port: number;
+  readonly client: Client;
+  /** The fields of some sections of INFO. */
+  info(...sections: readonly string[]): Promise<ReadonlyMap<string, string>>;
+  /** Empties it and forgets its statistics. */
+  clear(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startServer(): Promise<Server> {
+  const port = await freePort();
+  const dir = mkdtempSync(join(tmpdir(), "firstcome-bench-redis-"));
+  const output = openSync(join(dir, "log"), "w");
+  const child = new Child({
+    name: "redis",
+    command: process.env.FIRSTCOME_REDIS_SERVER || "redis-server",
+    args: [
+      ...["--port", `${port}`, "--bind", "127.0.0.1", "--dir", dir],
+      ...["--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"],
+      // An entry in the slow log would be memory that no coupon has taken.
+      ...["--slowlog-max-len", "0"],
+    ],
+    output,
+    ready: listens(port),
+    node: false,
+    // A server that dies ends the bench: its connections break.
+    restartMs: 60_000,
+  });
+  await child.start();
+  const client = await openClient(port);
+  return {
+    port,
+    client,
+    async info(...sections) {
+      const fields = new Map<string, string>();
+      for (const section of sections) {
+        for (const line of String(await client.call("INFO", section)).split("\r\n")) {
+          const colon = line.indexOf(":");
+          if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 1));
+        }
+      }
+      return fields;
+    },
+    async clear() {
+      await client.call("FLUSHALL", "SYNC");
+      await client.call("CONFIG", "RESETSTAT");
+    },
+    async stop() {
+      await client.close();
+      await child.stop();
+      closeSync(output);
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A figure of INFO. Throws when the server does not tell it. */
+export function figure(info: ReadonlyMap<string, string>, name: string): number {
+  const value = Number(info.get(name));
+  if (Number.isNaN(value)) throw new Error(`Redis' INFO tells no ${name}`);
+  return value;
+}
+
+/** What `cmdstat_<name>` counts: calls, and the microseconds inside them. */
+export function commandStat(info: ReadonlyMap<string, string>, name: string): { calls: number; micros: number } {
+  const [, calls = "0", micros = "0"] = /^calls=(\d+),usec=(\d+)/.exec(info.get(`cmdstat_${name}`) ?? "") ?? [];
+  return { calls: Number(calls), micros: Number(micros) };
+}

@@ -1,0 +1,230 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, describe, expect, test } from "vitest";
+import { load } from "../local/load/load.ts";
+import { parseOptions, usage } from "../local/load/options.ts";
+
+const repo = fileURLToPath(new URL("../", import.meta.url));
+const workshop = mkdtempSync(join(tmpdir(), "firstcome-load-"));
+afterAll(() => rmSync(workshop, { recursive: true, force: true }));
+
+/** Stands for the stack: up at once, and tells when it stops. */
+const START = `
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+const { pid } = process;
+mkdirSync(".local", { recursive: true });
+writeFileSync(".local/stack.json", JSON.stringify({ api: "http://127.0.0.1:4000/port-" + process.env.PORT, pid }));
+process.on("SIGTERM", () => {
+  rmSync(".local/stack.json");
+  writeFileSync("stopped", "");
+  process.exit();
+});
+setInterval(() => {}, 1000);
+`;
+
+/** A repo with one script, and a PATH with nothing on it but the tools given. Tools tell the log how they were called. */
+function newMachine(tools: Record<string, string> = {}) {
+  const root = mkdtempSync(join(workshop, "repo-"));
+  const bin = join(root, "bin");
+  const write = (file: string, text: string) => {
+    mkdirSync(dirname(join(root, file)), { recursive: true });
+    writeFileSync(join(root, file), text);
+  };
+  const addTool = (file: string, script: string) => {
+    write(file, `#!/bin/sh\necho "${file} $*" >> "$LOG"\n${script}\n`);
+    chmodSync(join(root, file), 0o755);
+  };
+  write("log", "");
+  write("k6/burst.js", "");
+  write("local/register.mjs", "");
+  write("local/start.ts", START);
+  for (const [name, script] of Object.entries(tools)) addTool(join("bin", name), script);
+  const env = { PATH: bin, LOG: join(root, "log"), INIT_CWD: "/home/someone" };
+  let said = "";
+  return {
+    root,
+    env,
+    write,
+    addTool,
+    stackRuns: () => write(".local/stack.json", JSON.stringify({ api: "http://127.0.0.1:3000", pid: process.pid })),
+    run: async (line: string, more: NodeJS.ProcessEnv = {}) => {
+      said = "";
+      const say = (text: string) => {
+        said += `${text}\n`;
+      };
+      const surroundings = { root, env: { ...env, ...more }, answer: say, say, progressEveryMs: 20, isWatched: false };
+      const status = await load(line.split(" ").filter(Boolean), surroundings);
+      return { status, said };
+    },
+    log: () => readFileSync(join(root, "log"), "utf8").split("\n").filter(Boolean),
+  };
+}
+
+const API = "--api http://127.0.0.1:1";
+
+describe("the options of a load run", () => {
+  const parse = (line: string) => parseOptions(line.split(" ").filter(Boolean), ["burst", "soak"], "/home/someone");
+
+  test("reach the script as its settings, and only those that were given", () => {
+    expect(parse("burst")).toEqual({ options: { script: "burst", settings: {} } });
+    expect(
+      parse("--rate 300 soak --duration 1m30s --stock 7 --repeats 0 --json out.json --api http://[::1]:80"),
+    ).toEqual({
+      options: {
+        script: "soak",
+        api: "http://[::1]:80",
+        settings: { RATE: "300", DURATION: "1m30s", STOCK: "7", REPEATS: "0", SUMMARY: "/home/someone/out.json" },
+      },
+    });
+  });
+
+  test.each([
+    ["", "Which script?"],
+    ["brust", 'There is no script "brust".'],
+    ["burst soak", 'One script at a time, not also "soak".'],
+    ["burst --users 3", "--users"],
+    ["burst --rate", "--rate"],
+    ["burst --rate 1.5", "--rate takes a whole number"],
+    ["burst --rate 0", "--rate takes a whole number"],
+    ["burst --stock 10000001", "--stock takes a whole number from 1 to 10000000"],
+    ["burst --repeats 1.1", "--repeats takes a number from 0 to 1"],
+    ["burst --duration soon", "--duration takes a time"],
+    ["burst --duration 0s", "--duration takes a time"],
+    ["burst --api localhost:3000", "--api takes an http:// address"],
+  ])("are refused where they make no sense: %j", (line, mistake) => {
+    expect(parse(line)).toEqual({ mistake: expect.stringContaining(mistake) });
+  });
+
+  test("a mistake exits 2 with the usage, before anything is looked for; help exits 0", async () => {
+    const machine = newMachine();
+    const mistaken = await machine.run("burst --users 3");
+    expect(mistaken.status).toBe(2);
+    expect(mistaken.said).toContain(usage(["burst"]));
+    expect(await machine.run("--help")).toEqual({ status: 0, said: `${usage(["burst"])}\n` });
+  });
+});
+
+describe.skipIf(process.platform === "win32")("k6", () => {
+  test("is the one that FIRSTCOME_K6 names, else the one on the PATH, else the one built here", async () => {
+    const machine = newMachine({ k6: "" });
+    machine.addTool(".local/k6/k6", "");
+    machine.addTool("mine/k6-of-mine", "");
+    await machine.run(`burst ${API}`, { FIRSTCOME_K6: join(machine.root, "mine/k6-of-mine") });
+    await machine.run(`burst ${API}`);
+    rmSync(join(machine.root, "bin/k6"));
+    await machine.run(`burst ${API}`);
+    expect(machine.log().map((line) => line.split(" ")[0])).toEqual(["mine/k6-of-mine", "bin/k6", ".local/k6/k6"]);
+  });
+
+  test("that FIRSTCOME_K6 names in vain is not replaced by another", async () => {
+    const machine = newMachine({ k6: "" });
+    const { status, said } = await machine.run(`burst ${API}`, { FIRSTCOME_K6: "k7" });
+    expect(said).toBe("FIRSTCOME_K6 names k7, and there is no such program.\n");
+    expect(status).toBe(2);
+    expect(machine.log()).toEqual([]);
+  });
+
+  test("is built once where there is only Go: an exact version, and signs of life while it takes", async () => {
+    const copy = 'echo "flags $GOFLAGS" >> "$LOG"; /bin/sleep 0.1; /bin/cp "$(dirname "$LOG")/fake" "$GOBIN/k6"';
+    const machine = newMachine({ go: `PATH=/usr/bin:/bin\n${copy}` });
+    machine.addTool("fake", "");
+    const first = await machine.run(`burst ${API}`, { GOFLAGS: "-mod=vendor" });
+    expect(first.status).toBe(0);
+    expect(first.said).toMatch(/Building k6 \(0 s\)\n.*Built k6 in 0 s\./s);
+    await machine.run(`burst ${API}`);
+    const [build, flags, ...runs] = machine.log();
+    expect(build).toMatch(/^bin\/go install go\.k6\.io\/k6@v\d+\.\d+\.\d+$/);
+    expect(flags).toBe("flags -trimpath");
+    expect(runs).toEqual([expect.stringMatching(/^fake run /), expect.stringMatching(/^fake run /)]);
+  });
+
+  test("that Go could not build exits 2, with what Go said and how else to get it", async () => {
+    const machine = newMachine({ go: "echo no route to the proxy >&2; exit 1" });
+    const { status, said } = await machine.run(`burst ${API}`);
+    expect(status).toBe(2);
+    expect(said).toMatch(/no route to the proxy.*Go could not build k6\.\nInstall k6 \(https/s);
+  });
+
+  test("that cannot be had exits 2 and says how to get it", async () => {
+    const { status, said } = await newMachine().run(`burst ${API}`);
+    expect(status).toBe(2);
+    expect(said).toMatch(/There is no k6 on this machine, and no Go.*Install k6 \(https.*FIRSTCOME_K6/s);
+  });
+});
+
+describe.skipIf(process.platform === "win32")("a load run", () => {
+  test("loads the running stack with the settings given, and ends with k6's own status", async () => {
+    const machine = newMachine({ k6: "exit 99" });
+    machine.stackRuns();
+    expect(await machine.run("burst --rate 5")).toEqual({ status: 99, said: "" });
+    const summary = join(machine.root, ".local/k6-burst.json");
+    expect(machine.log()).toEqual([
+      `bin/k6 run --no-usage-report --quiet -e SUMMARY=${summary} -e RATE=5 -e API=http://127.0.0.1:3000 k6/burst.js`,
+    ]);
+    expect(existsSync(join(machine.root, "stopped"))).toBe(false);
+  });
+
+  test("starts a stack on a free port where none runs, also where one has left its file behind, and stops it", async () => {
+    const machine = newMachine({ k6: "exit 3" });
+    machine.write(".local/stack.json", JSON.stringify({ api: "http://127.0.0.1:9", pid: 2 ** 30 }));
+    expect(await machine.run("burst")).toMatchObject({ status: 3 });
+    expect(machine.log()).toEqual([expect.stringContaining("-e API=http://127.0.0.1:4000/port-0 ")]);
+    expect(existsSync(join(machine.root, "stopped"))).toBe(true);
+  });
+
+  test("exits 1 with what the stack said when it does not come up", async () => {
+    const machine = newMachine({ k6: "" });
+    machine.write("local/start.ts", 'console.error("no Redis here"); process.exit(1);');
+    const { status, said } = await machine.run("burst");
+    expect(status).toBe(1);
+    expect(said).toMatch(/The stack ended before it was ready.*no Redis here/s);
+    expect(machine.log()).toEqual([]);
+  });
+
+  test("passes a signal on to k6 once, and stops the stack only after k6 has judged what it measured", async () => {
+    const judge = 'echo judged >> "$LOG"; test -e .local/stack.json && exit 105';
+    const wait = "while :; do /bin/sleep 0.02; done";
+    const machine = newMachine({ k6: `trap '${judge}' TERM\necho ready >> "$LOG"\n${wait}` });
+    const child = begin(machine);
+    const exit = once(child, "exit");
+    while (!machine.log().includes("ready")) await new Promise((resolve) => setTimeout(resolve, 10));
+    child.kill("SIGTERM");
+    expect(await exit).toEqual([105, null]);
+    expect(machine.log().slice(1)).toEqual(["ready", "judged"]);
+    expect(existsSync(join(machine.root, "stopped"))).toBe(true);
+  });
+});
+
+/** The same in a process of its own, which can be sent a signal. */
+function begin({ root, env }: { root: string; env: NodeJS.ProcessEnv }): ChildProcess {
+  const code = `
+    import { load } from ${JSON.stringify(new URL("../local/load/load.ts", import.meta.url).href)};
+    const silent = () => {};
+    const surroundings = { root: process.argv[1], env: process.env, answer: silent, say: silent, progressEveryMs: 9, isWatched: false };
+    process.exitCode = await load(["burst"], surroundings);`;
+  return spawn(process.execPath, ["--input-type=module", "-e", code, root], { env, stdio: "inherit" });
+}
+
+test("k6's scripts import k6 and each other, and nothing else", () => {
+  const files = readdirSync(join(repo, "k6"), { recursive: true, encoding: "utf8" }).filter((file) =>
+    file.endsWith(".js"),
+  );
+  const imports = files.flatMap((file) => [
+    ...readFileSync(join(repo, "k6", file), "utf8").matchAll(/(?:from|import) "([^"]+)"/g),
+  ]);
+  expect(imports.length).toBeGreaterThan(0);
+  for (const [, name] of imports) expect(name).toMatch(/^(k6(\/\w+)?|\.\/(lib\/)?[\w-]+\.js)$/);
+});

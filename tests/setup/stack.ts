@@ -1,0 +1,29 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import type { TestProject } from "vitest/node";
+import { ROOT, startStack } from "../../local/stack.ts";
+
+declare module "vitest" {
+  export interface ProvidedContext {
+    /** Where the shared stack runs; see local/stack-file.ts. */
+    stackFile: string;
+  }
+}
+
+/** One stack for all tests that speak HTTP. Each makes its own campaigns and users, so none sees another. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const stackFile = join(ROOT, ".local", `test-${process.pid}`, "stack.json");
+  const stack = await startStack({
+    port: 0,
+    stackFile,
+    redisServer: process.env.FIRSTCOME_REDIS_SERVER,
+    redisUrl: process.env.FIRSTCOME_REDIS_URL,
+    sqsEndpoint: process.env.FIRSTCOME_SQS_ENDPOINT,
+    dynamodbEndpoint: process.env.FIRSTCOME_DYNAMODB_ENDPOINT,
+  });
+  project.provide("stackFile", stackFile);
+  return async () => {
+    await stack.stop();
+    rmSync(join(ROOT, ".local", `test-${process.pid}`), { recursive: true, force: true });
+  };
+}
