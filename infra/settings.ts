@@ -7,8 +7,8 @@
 export const functionSeconds = {
   /** Every request is answered within two seconds; the rest is room for a cold start. */
   api: 10,
-  /** Ten confirmations: two writes each, then one call to Redis. */
-  consumer: 10,
+  /** Ten confirmations: two writes each, then one call to Redis; all of them timing out takes four seconds. */
+  consumer: 6,
   schedule: 60,
 } as const;
 

@@ -33,8 +33,9 @@ export class Child {
     return this.#process?.pid ?? 0;
   }
 
-  /** Starts it and waits until it serves. Throws when it ends before that. */
+  /** Starts it, also after a stop, and waits until it serves. Throws when it ends before that. */
   async start(): Promise<void> {
+    this.#stopping = false;
     const { name, command, args, env, output, ready, node, onStart } = this.#options;
     const child = spawn(command, args, {
       env: env ?? process.env,

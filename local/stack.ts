@@ -88,7 +88,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const folder =
     options.data ?? join(dirname(options.stackFile), `run-${process.pid}-${randomBytes(3).toString("hex")}`);
   mkdirSync(folder, { recursive: true });
-  const logPath = join(dirname(options.stackFile), "functions.log");
+  const logPath = options.stackFile.replace(/(\.json)?$/, ".log");
   const log = openSync(logPath, "w");
   const restartMs = options.restartMs ?? 1_000;
   const children: Child[] = [];

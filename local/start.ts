@@ -98,11 +98,13 @@ In another terminal: npm run rush -- --users 5000 --stock 500      Ctrl-C stops 
 
 const shown = progress();
 const { env } = process;
-let stack: Stack | undefined;
+let starting: Promise<Stack> | undefined;
 let stopping = false;
 async function stop(): Promise<void> {
   if (stopping) return;
   stopping = true;
+  // A stack that is still starting is let start first: stopping half of it would leave the other half behind.
+  const stack = await starting?.catch(() => undefined);
   await stack?.stop();
   process.exit(0);
 }
@@ -112,7 +114,7 @@ try {
   const port = env.PORT === undefined || env.PORT === "" ? 3000 : Number(env.PORT);
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     throw new Error(`PORT=${env.PORT} is no port; use 0…65535.`);
-  stack = await startStack({
+  starting = startStack({
     port,
     stackFile: env.FIRSTCOME_STACK || join(ROOT, ".local/stack.json"),
     redisServer: env.FIRSTCOME_REDIS_SERVER || undefined,
@@ -123,13 +125,18 @@ try {
     restartMs: Number(env.FIRSTCOME_RESTART_MS || 1_000),
     progress: shown.step,
   });
-  shown.step("Sample campaign");
-  await seed(stack.file.api);
-  process.stdout.write(banner(stack, shown.done()));
-  if (stopping) await stack.stop();
+  const stack = await starting;
+  if (!stopping) {
+    shown.step("Sample campaign");
+    await seed(stack.file.api);
+    process.stdout.write(banner(stack, shown.done()));
+  }
 } catch (error) {
   shown.done();
-  process.stderr.write(`firstcome could not start: ${error instanceof Error ? error.message : String(error)}\n`);
-  await stack?.stop();
-  process.exit(1);
+  if (!stopping) {
+    process.stderr.write(`firstcome could not start: ${error instanceof Error ? error.message : String(error)}\n`);
+    const stack = await starting?.catch(() => undefined);
+    await stack?.stop();
+    process.exit(1);
+  }
 }

@@ -39,11 +39,11 @@ const house = readHouse();
 
 // ── Reading code ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const COMMENT = /\/\/[^\n]*|\/\*[^]*?\*\//y;
-const STRING = /"(?:\\[^]|[^"\\\n])*"|'(?:\\[^]|[^'\\\n])*'/y;
+const COMMENT = /\/\/[^\n]*|\/\*.*?\*\//sy;
+const STRING = /"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'/sy;
 const REGEXP = /\/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\[\n])+\/[a-z]*/y;
 /** The rest of a template literal: to its end, or to its next hole. */
-const TEMPLATE = /(?:\\[^]|\$(?!\{)|[^`\\$])*(?:`|\$\{)/y;
+const TEMPLATE = /(?:\\.|\$(?!\{)|[^`\\$])*(?:`|\$\{)/sy;
 /** After these a slash divides. */
 const VALUE = /[\w$)\]}"'`]$/;
 const KEYWORD = /\b(?:return|typeof|case|in|of|do|else|void|throw|await|yield)$/;
@@ -486,7 +486,7 @@ describe("the reader of code", () => {
     '/* import "./a.ts" */',
     'const text = `import "./a.ts"`;',
     "const text = 'import \"./a.ts\"';",
-    'const text = `${`\n import "./a.ts" ${1}`} import "./b.ts" ${{ a: "}" }}`;',
+    `const text = \`\${\`\n import "./a.ts" \${1}\`} import "./b.ts" \${{ a: "}" }}\`;`,
     'const quote = /["/]/; // import "./a.ts"',
     'const half = a / b; // import "./a.ts"',
     "registry.import('./a.ts')",
@@ -509,7 +509,7 @@ describe("the reader of code", () => {
     ['const a = require("./a.cjs");', "./a.cjs", false],
     ["const a = await import(name);", undefined, false],
     ['const url = "http://x"; import { a } from "./a.ts";', "./a.ts", false],
-    ['const text = `${await import("./a.ts")}`;', "./a.ts", false],
+    [`const text = \`\${await import("./a.ts")}\`;`, "./a.ts", false],
     ['const quote = /"/; import "./a.ts"; const other = /"/;', "./a.ts", false],
   ];
   test.each(seen)("finds the import in: %s", (text, specifier, typeOnly) => {
@@ -517,7 +517,7 @@ describe("the reader of code", () => {
   });
 
   test("keeps every place where it is, so that a fault names its line", () => {
-    const text = 'const a = `\n${"x"}`; // y\n/* z\n */ import "./a.ts";';
+    const text = `const a = \`\n\${"x"}\`; // y\n/* z\n */ import "./a.ts";`;
     expect(codeOf(text)).toHaveLength(text.length);
     expect(importsOf(text)).toMatchObject([{ line: 4 }]);
   });

@@ -24,8 +24,8 @@ export interface Confirmed {
 
 type ConfirmCtx = Pick<Ctx, "redis" | "table" | "deadLetters" | "now" | "log">;
 
-/** A measuring window of the drain rate: long enough for a few batches, short enough that an ETA follows within seconds. */
-const RATE_WINDOW_MS = 1_000;
+/** A measuring window of the drain rate: long enough for a few batches, short enough that an ETA follows within a second. */
+const RATE_WINDOW_MS = 250;
 
 /**
  * Writes confirmations into the ledger and takes them out of the outbox.

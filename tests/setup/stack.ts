@@ -12,7 +12,8 @@ declare module "vitest" {
 
 /** One stack for all tests that speak HTTP. Each makes its own campaigns and users, so none sees another. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const stackFile = join(ROOT, ".local", `test-${process.pid}`, "stack.json");
+  const folder = join(ROOT, ".local", `test-${process.pid}`);
+  const stackFile = join(folder, "stack.json");
   const stack = await startStack({
     port: 0,
     stackFile,
@@ -20,10 +21,13 @@ export default async function setup(project: TestProject): Promise<() => Promise
     redisUrl: process.env.FIRSTCOME_REDIS_URL,
     sqsEndpoint: process.env.FIRSTCOME_SQS_ENDPOINT,
     dynamodbEndpoint: process.env.FIRSTCOME_DYNAMODB_ENDPOINT,
+  }).catch((error: unknown) => {
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
   });
   project.provide("stackFile", stackFile);
   return async () => {
     await stack.stop();
-    rmSync(join(ROOT, ".local", `test-${process.pid}`), { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
   };
 }
