@@ -33,7 +33,8 @@ export const limits = {
   /** Rows in one page of a list. */
   pageRowsDefault: 50,
   pageRowsMost: 100,
-  cursorLength: 1_024,
+  /** Characters; a row's key takes about 90. Bounds the sort key that a made-up cursor could name. */
+  cursorLength: 200,
   /** Outbox entries one sweep script call may claim; about 100 µs of server time. */
   sweepEntries: 100,
   /** Calls of the sweep script for one campaign in one run. */

@@ -31,6 +31,8 @@ export interface StackOptions {
   /** How long after its death a part is started again, in milliseconds. */
   readonly restartMs?: number;
   readonly progress?: (step: string) => void;
+  /** Work to be done at the API before the stack says that it is ready. */
+  readonly seed?: (api: string) => Promise<void>;
 }
 
 export interface Stack {
@@ -215,8 +217,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     [, worker] = await Promise.all([ours("api", "local/api.ts"), ours("worker", "local/worker.ts")]);
     if (pids.redis) worker.tell({ redisPid: pids.redis });
 
+    const api = `http://127.0.0.1:${port}`;
+    if (options.seed) {
+      progress("Sample campaign");
+      await options.seed(api);
+    }
     file = {
-      api: `http://127.0.0.1:${port}`,
+      api,
       console: null,
       redis: redisUrl,
       redisPid: pids.redis ?? null,

@@ -124,19 +124,14 @@ try {
     data: env.FIRSTCOME_DATA || undefined,
     restartMs: Number(env.FIRSTCOME_RESTART_MS || 1_000),
     progress: shown.step,
+    seed,
   });
   const stack = await starting;
-  if (!stopping) {
-    shown.step("Sample campaign");
-    await seed(stack.file.api);
-    process.stdout.write(banner(stack, shown.done()));
-  }
+  if (!stopping) process.stdout.write(banner(stack, shown.done()));
 } catch (error) {
   shown.done();
   if (!stopping) {
     process.stderr.write(`firstcome could not start: ${error instanceof Error ? error.message : String(error)}\n`);
-    const stack = await starting?.catch(() => undefined);
-    await stack?.stop();
     process.exit(1);
   }
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ROOT, type Stack, startStack } from "../local/stack.ts";
 import { readStackFile } from "../local/stack-file.ts";
-import { client, eventually } from "./setup/client.ts";
+import { type Answer, client, eventually, unique } from "./setup/client.ts";
 
 /**
  * Real processes of a stack of its own are paused and killed in the middle of a rush. The rush is the judge: `npm run rush`
@@ -138,6 +138,80 @@ describe("in the middle of a rush", () => {
     const result = await rushWith(() => kill("api"));
     expect(result.verdict.filter((finding) => !finding.holds)).toEqual([]);
   });
+});
+
+describe("while a store hangs", () => {
+  /** What each route says: [status, code] or the status of a success that does not need the store. */
+  const expected: Record<string, Record<string, (number | string)[]>> = {
+    redis: {
+      issue: [503, "unavailable"],
+      mine: [200],
+      coupons: [200],
+      campaign: [503, "unavailable"],
+      create: [503, "unavailable"],
+      health: [503],
+    },
+    sqs: { issue: [202], mine: [200], coupons: [200], campaign: [200], create: [201], health: [503] },
+    dynamodb: {
+      issue: [201],
+      mine: [503, "unavailable"],
+      coupons: [503, "unavailable"],
+      campaign: [200],
+      create: [503, "unavailable"],
+      health: [503],
+    },
+  };
+
+  for (const [name, answers] of Object.entries(expected)) {
+    it(`${name}: every route gives its documented answer, and all is well again when it is back`, async () => {
+      const shop = client(stack.file.api);
+      const operator = await shop.token("operator", "operator");
+      const [ann, ben] = [await shop.token("ann"), await shop.token("ben")];
+      const id = await shop.campaign();
+      await shop.ask(id, ann);
+      await eventually(
+        () => shop.mine(id, ann),
+        ({ body }) => body.items[0].state === "confirmed",
+      );
+      const routes: Record<string, () => Promise<Answer>> = {
+        issue: () => shop.ask(id, ben),
+        mine: () => shop.mine(id, ann),
+        coupons: () => shop.call("GET", "/coupons", { token: ann }),
+        campaign: () => shop.call("GET", `/campaigns/${id}`),
+        create: () => shop.call("POST", "/campaigns", { token: operator, body: draft }),
+        health: () => shop.call("GET", "/health"),
+      };
+      const draft = {
+        campaignId: unique("c"),
+        name: "made while a store hangs",
+        stock: 1,
+        opensAt: new Date().toISOString(),
+        closesAt: new Date(Date.now() + 60_000).toISOString(),
+      };
+      const pid = pidOf(name);
+      process.kill(pid, "SIGSTOP");
+      const took: string[] = [];
+      try {
+        for (const [route, call] of Object.entries(routes)) {
+          const startedAt = performance.now();
+          const { status, body, headers } = await call();
+          took.push(`${route} ${status} in ${Math.round(performance.now() - startedAt)} ms`);
+          const [wanted, code] = answers[route] ?? [];
+          expect(status, `${route}: ${JSON.stringify(body)}`).toBe(wanted);
+          if (code === undefined) continue;
+          expect(body.code).toBe(code);
+          expect(Number(headers.get("retry-after"))).toBeGreaterThan(0);
+        }
+      } finally {
+        process.kill(pid, "SIGCONT");
+      }
+      console.log(`${name} hangs: ${took.join(", ")}`);
+      await eventually(routes.health ?? (() => Promise.reject()), ({ status }) => status === 200);
+      const again = await eventually(routes.issue ?? (() => Promise.reject()), ({ status }) => status < 300);
+      expect(again.body.ticket).toBe(2);
+      await eventually(routes.create ?? (() => Promise.reject()), ({ status }) => status === 201 || status === 200);
+    });
+  }
 });
 
 describe("the persister stopped for a whole rush", () => {

@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { Agent, request } from "node:http";
+import { Agent, request, STATUS_CODES } from "node:http";
 import { connect } from "node:net";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -38,7 +37,7 @@ interface Malformed {
   readonly body?: string | Buffer;
   readonly code: RefusalWord;
   /** Where the issue must be, for `invalid`. */
-  readonly at?: readonly ["path" | "query" | "header" | "body", string];
+  readonly at?: readonly ["path" | "query" | "header" | "body", string] | undefined;
 }
 
 // ── Requests ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -80,11 +79,10 @@ async function sendRaw(bytes: string | Buffer): Promise<string> {
   const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
   const chunks: Buffer[] = [];
   socket.on("data", (chunk) => chunks.push(chunk));
+  // A server that has had enough may reset the connection; what counts is what it said before.
   socket.on("error", () => {});
-  socket.write(bytes);
-  // Only half of it: whether the server answers what is incomplete is what is asked.
-  socket.end();
-  await once(socket, "close");
+  socket.end(bytes);
+  await new Promise((resolve) => socket.once("close", resolve));
   return Buffer.concat(chunks).toString("latin1");
 }
 
@@ -94,7 +92,9 @@ function readRaw(answer: string): Told {
   const headers = Object.fromEntries(
     lines.map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]),
   );
-  return { status: Number(/^HTTP\/1\.1 (\d{3}) /.exec(statusLine)?.[1]), headers, text: rest.join("\r\n\r\n") };
+  const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(statusLine)?.[1]);
+  expect(statusLine).toBe(`HTTP/1.1 ${status} ${STATUS_CODES[status]}`);
+  return { status, headers, text: rest.join("\r\n\r\n") };
 }
 
 /** Signs of code in a text: a stack's lines, names of files. */
@@ -472,11 +472,6 @@ const ODD_BODIES: readonly Malformed[] = [
     at: ["body", "discount"],
   },
   {
-    wrong: "a discount with a field __proto__",
-    body: object({ ...soundCampaign(), discount: '{"__proto__":{"a":1}}' }),
-    at: ["body", "discount"],
-  },
-  {
     wrong: "an end that is its beginning",
     body: object({ ...soundCampaign(), opensAt: '"2026-01-01T00:00:00Z"', closesAt: '"2026-01-01T01:00:00+01:00"' }),
     at: ["body", "closesAt"],
@@ -840,7 +835,7 @@ const CASES: readonly Malformed[] = [
 const HOST = "Host: 127.0.0.1\r\n";
 const post = (headers: string, body: string) => `POST /nothing HTTP/1.1\r\n${HOST}${headers}\r\n\r\n${body}`;
 
-const RUBBISH: readonly [wrong: string, bytes: string | Buffer, code?: RefusalWord][] = [
+const RUBBISH: readonly [wrong: string, bytes: string | Buffer, code?: RefusalWord, header?: string][] = [
   ["a word", "GARBAGE\r\n\r\n"],
   ["a method that does not exist", `GARBAGE / HTTP/1.1\r\n${HOST}\r\n`],
   ["a method in small letters", `get / HTTP/1.1\r\n${HOST}\r\n`],
@@ -852,16 +847,16 @@ const RUBBISH: readonly [wrong: string, bytes: string | Buffer, code?: RefusalWo
   ["random bytes", Buffer.concat([Buffer.of(0xff, 0xfe), randomBytes(256)])],
   ["a path with a zero byte", `GET /\u0000 HTTP/1.1\r\n${HOST}\r\n`],
   ["a path with a space", `GET /a b HTTP/1.1\r\n${HOST}\r\n`],
-  ["no Host", "GET /health HTTP/1.1\r\n\r\n"],
+  ["no Host", "GET /health HTTP/1.1\r\n\r\n", "invalid", "host"],
   ["a header without a colon", `GET /health HTTP/1.1\r\n${HOST}nothing\r\n\r\n`],
   ["a header without a name", `GET /health HTTP/1.1\r\n${HOST}: x\r\n\r\n`],
   ["a header with a space in its name", `GET /health HTTP/1.1\r\n${HOST}a b: x\r\n\r\n`],
   ["a header with a zero byte", `GET /health HTTP/1.1\r\n${HOST}a: \u0000\r\n\r\n`],
   ["a header on two lines", `GET /health HTTP/1.1\r\n${HOST}a: b\r\n c: d\r\n\r\n`],
   ["lines that end in a line feed", "GET /health HTTP/1.1\nHost: 127.0.0.1\n\n"],
-  ["a header of a megabyte", `GET /health HTTP/1.1\r\n${HOST}a: ${"x".repeat(1_000_000)}\r\n\r\n`, "too-large"],
+  ["a header of 50,000 characters", `GET /health HTTP/1.1\r\n${HOST}a: ${"x".repeat(50_000)}\r\n\r\n`, "too-large"],
   ["5,000 headers", `GET /health HTTP/1.1\r\n${HOST}${"a: b\r\n".repeat(5_000)}\r\n`, "too-large"],
-  ["a path of 100,000 characters", `GET /${"x".repeat(100_000)} HTTP/1.1\r\n${HOST}\r\n`, "too-large"],
+  ["a path of 50,000 characters", `GET /${"x".repeat(50_000)} HTTP/1.1\r\n${HOST}\r\n`, "too-large"],
   [
     "a token of 20,000 characters",
     `GET /coupons HTTP/1.1\r\n${HOST}Authorization: Bearer ${"x".repeat(20_000)}\r\n\r\n`,
@@ -880,7 +875,12 @@ const RUBBISH: readonly [wrong: string, bytes: string | Buffer, code?: RefusalWo
   ["chunks that never end", post("Transfer-Encoding: chunked", "3\r\nabc\r\n")],
   ["a request line that never ends", "GET /health"],
   ["headers that never end", "GET /health HTTP/1.1\r\nHost: 127"],
-  ["an expectation that cannot be met", `GET /health HTTP/1.1\r\n${HOST}Expect: a-miracle\r\n\r\n`],
+  [
+    "an expectation that cannot be met",
+    `GET /health HTTP/1.1\r\n${HOST}Expect: a-miracle\r\n\r\n`,
+    "invalid",
+    "expect",
+  ],
   ["a tunnel", `CONNECT example.com:443 HTTP/1.1\r\n${HOST}\r\n`],
   [
     "a whole address as the path",
@@ -892,7 +892,7 @@ const RUBBISH: readonly [wrong: string, bytes: string | Buffer, code?: RefusalWo
 
 // ── Tests ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const COUNT = CASES.length + RUBBISH.length;
+const COUNT = CASES.length + RUBBISH.length + 1;
 /** The log's length before the first of these requests; other tests may have written before. */
 let logFrom = 0;
 
@@ -911,9 +911,10 @@ describe("the tokens of this test", () => {
 });
 
 describe("a malformed request is refused with the reason:", () => {
-  const titled = CASES.map(
-    (it) => [`${it.method ?? "GET"} ${short(it.path.replaceAll(OPEN, "{id}"))} with ${it.wrong}`, it] as const,
-  );
+  const titled = CASES.map((it) => {
+    const path = it.path.replaceAll(OPEN, "{id}").replace(/\?.*/, "");
+    return [`${it.method ?? "GET"} ${short(path)} with ${it.wrong}`, it] as const;
+  });
 
   test.each(titled)("%s", async (_, it) => {
     const { method = "GET", path, as, body, code, at } = it;
@@ -927,9 +928,17 @@ describe("a malformed request is refused with the reason:", () => {
   });
 });
 
+test("a name that is nearly one is refused within two seconds, however long it is", async () => {
+  const body = object({ ...soundCampaign(), name: long(60_000, "a").replace(/"$/, '\\n"') });
+  const startedAt = performance.now();
+  const told = await send("POST", "/campaigns", { authorization: authorization.good ?? "" }, body);
+  expect(performance.now() - startedAt).toBeLessThan(2_000);
+  expectRefusal(told, "invalid", ["body", "name"]);
+});
+
 describe("what is no HTTP is refused with the reason:", () => {
-  test.each(RUBBISH)("%s", async (_, bytes, code = "invalid") => {
-    expectRefusal(readRaw(await sendRaw(bytes)), code, ["header", ""]);
+  test.each(RUBBISH)("%s", async (_, bytes, code = "invalid", header = "") => {
+    expectRefusal(readRaw(await sendRaw(bytes)), code, ["header", header]);
   });
 });
 

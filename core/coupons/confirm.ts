@@ -54,6 +54,8 @@ export async function confirm(ctx: ConfirmCtx, batch: readonly Received[]): Prom
         }
         if (error === undefined && (await deadLetter(ctx, received, word ?? "not-a-confirmation"))) {
           tally.deadLettered++;
+          // The dead letter has it now; left in the outbox it would be sent, and dead-lettered, again and again.
+          if (delivery) settled.push(delivery);
           continue;
         }
         if (error !== undefined) ctx.log("confirm-failed", { messageId: received.messageId, reason: String(error) });

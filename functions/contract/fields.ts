@@ -31,7 +31,9 @@ export const pageQuery = z.object({
       z.pipe(z.transform(Number), z.int().check(z.gte(1), z.lte(limits.pageRowsMost))),
     ),
   ),
-  cursor: z.optional(z.string().check(z.minLength(1), z.maxLength(limits.cursorLength))),
+  cursor: z.optional(
+    z.string().check(z.regex(new RegExp(`^[\\w-]{2,${limits.cursorLength}}$`), "A cursor from the page before")),
+  ),
 });
 
 export const cursorOut = z.optional(z.string());

@@ -83,7 +83,15 @@ export function readJson(event: ProxyEvent): { json: unknown } | Refusal {
 export function readCaller(event: ProxyEvent): Caller | undefined {
   const claims = event.requestContext.authorizer?.jwt?.claims;
   const userId = claims?.sub;
-  if (typeof userId !== "string" || userId.length === 0 || userId.length > limits.userIdLength) return undefined;
+  // Half a surrogate pair has no bytes of its own: two such users would meet in one holder.
+  if (
+    typeof userId !== "string" ||
+    userId.length === 0 ||
+    userId.length > limits.userIdLength ||
+    !userId.isWellFormed()
+  ) {
+    return undefined;
+  }
   const scope = typeof claims?.scope === "string" ? claims.scope : "";
   return { userId, scopes: new Set(scope.split(" ").filter(Boolean)) };
 }

@@ -80,6 +80,7 @@ export async function openClient(port: number): Promise<Client> {
     },
     close: () =>
       new Promise((resolve) => {
+        if (socket.closed) return resolve();
         socket.once("close", () => resolve());
         socket.end();
       }),
