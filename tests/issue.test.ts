@@ -164,6 +164,9 @@ describe("the window", () => {
     const id = await parts.campaign();
     await change(parts.ctx, id, { closesAt: Date.now() - 1 });
     expect((await ask(id, "ann")).word).toBe("closed");
+    // Not even the entry that told the time is left: nobody confirms a coupon that was never given.
+    expect(await command("XLEN", keys.outbox(id))).toBe(0);
+    expect(await show(parts.ctx, id)).toMatchObject({ campaign: { state: "closed", issued: 0 } });
     // The clock steps back an hour: seen from the campaign, its closing time lies ahead again.
     const closesAt = Buffer.alloc(8);
     closesAt.writeDoubleBE(Date.now() + 3_600_000);
@@ -221,6 +224,7 @@ describe("a campaign", () => {
     for (const user of ["a", "b", "c"]) await ask(id, user);
     expect(await change(parts.ctx, id, { stock: 2, name: "smaller" })).toMatchObject({ word: "conflict" });
     expect(await show(parts.ctx, id)).toMatchObject({ campaign: { stock: 10, name: "test" } });
+    expect(await campaigns.get(parts.ctx, id)).toMatchObject({ stock: 10, name: "test" });
     expect(await change(parts.ctx, id, { stock: 3 })).toMatchObject({ campaign: { state: "sold-out", remaining: 0 } });
     expect((await ask(id, "d")).word).toBe("sold-out");
     expect(await change(parts.ctx, id, { stock: 4 })).toMatchObject({ campaign: { state: "open" } });

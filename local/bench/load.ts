@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { openSocket, replySplitter } from "./client.ts";
-import { commandStat, figure, type Server } from "./server.ts";
+import { commandStat, cpuSeconds, type Server } from "./server.ts";
 
 /**
  * A load that was encoded before it is timed, so that the server and not its caller is what is measured. (What the server
@@ -89,12 +89,6 @@ export interface Measured {
   readonly cpuMicros: number;
   /** Microseconds inside the command itself. */
   readonly commandMicros: number;
-}
-
-/** Milliseconds of CPU that the server's process has used. */
-async function cpuSeconds(server: Server): Promise<number> {
-  const info = await server.info("cpu");
-  return figure(info, "used_cpu_user") + figure(info, "used_cpu_sys");
 }
 
 /** Runs a load once. Throws when a reply is not the expected one. */

@@ -74,3 +74,9 @@ export function commandStat(info: ReadonlyMap<string, string>, name: string): { 
   const [, calls = "0", micros = "0"] = /^calls=(\d+),usec=(\d+)/.exec(info.get(`cmdstat_${name}`) ?? "") ?? [];
   return { calls: Number(calls), micros: Number(micros) };
 }
+
+/** CPU that the server's process has used, in user and system mode. */
+export async function cpuSeconds(server: Server): Promise<number> {
+  const info = await server.info("cpu");
+  return figure(info, "used_cpu_user") + figure(info, "used_cpu_sys");
+}

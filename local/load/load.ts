@@ -1,9 +1,9 @@
 import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { Interrupted, leaseStack, NoStack } from "../lease.ts";
 import { obtainK6 } from "./k6.ts";
 import { parseOptions, usage } from "./options.ts";
 import { Interrupts, show } from "./run.ts";
-import { obtainStack } from "./stack.ts";
 import { NoLoad, type Surroundings } from "./surroundings.ts";
 
 /** Runs `npm run load`. @returns the exit status */
@@ -26,20 +26,21 @@ export async function load(argv: readonly string[], surroundings: Surroundings):
   const interrupts = new Interrupts();
   try {
     const k6 = await obtainK6(surroundings, interrupts);
-    const stack = api === undefined ? await obtainStack(surroundings, interrupts) : { api, stop: async () => {} };
+    const { interrupted } = interrupts;
+    const lease = api === undefined ? await leaseStack({ root, env, say, interrupted }) : undefined;
     try {
       mkdirSync(join(root, ".local"), { recursive: true });
-      const settled = { SUMMARY: join(root, ".local", `k6-${script}.json`), ...settings, API: stack.api };
+      const settled = { SUMMARY: join(root, ".local", `k6-${script}.json`), ...settings, API: lease?.stack.api ?? api };
       const words = Object.entries(settled).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
       const quiet = surroundings.isWatched ? [] : ["--quiet"];
       // k6 tells its makers about every run unless it is told not to.
       const args = ["run", "--no-usage-report", ...quiet, ...words, join("k6", `${script}.js`)];
       return await show(k6, args, { cwd: root, env }, interrupts);
     } finally {
-      await stack.stop();
+      await lease?.stop();
     }
   } catch (error) {
-    if (!(error instanceof NoLoad)) throw error;
+    if (!(error instanceof NoLoad || error instanceof NoStack || error instanceof Interrupted)) throw error;
     say(error.message);
     return error.status;
   } finally {

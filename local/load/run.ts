@@ -1,5 +1,6 @@
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { constants } from "node:os";
+import { takeSignals } from "../lease.ts";
 import { NoLoad } from "./surroundings.ts";
 
 /** Of a program that is run quietly, the end is kept: that is where it says what went wrong. */
@@ -11,19 +12,12 @@ const PRINTED_LENGTH = 4_000;
  */
 export class Interrupts {
   #receiver: ChildProcess | undefined;
-  #first: NodeJS.Signals | undefined;
-  readonly #listener = (signal: NodeJS.Signals) => {
-    this.#first ??= signal;
-    this.#receiver?.kill(signal);
-  };
+  readonly #signals = takeSignals((signal) => this.#receiver?.kill(signal));
+  readonly interrupted = this.#signals.interrupted;
 
-  constructor() {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, this.#listener);
-  }
-
-  /** @throws {NoLoad} When a signal has come: what comes next is not wanted any more. */
+  /** @throws {Interrupted} When a signal has come: what comes next is not wanted any more. */
   check(): void {
-    if (this.#first) throw new NoLoad(statusOf(null, this.#first), "Stopped.");
+    this.interrupted.throwIfAborted();
   }
 
   /** Starts the program at work, unless a signal has come. */
@@ -34,7 +28,7 @@ export class Interrupts {
   }
 
   release(): void {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.off(signal, this.#listener);
+    this.#signals.release();
   }
 }
 
@@ -60,7 +54,7 @@ export async function capture(
 }
 
 /** @returns what the program has printed so far, or the end of it */
-export function keepPrinted(child: ChildProcess): () => string {
+function keepPrinted(child: ChildProcess): () => string {
   let text = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on("data", (chunk) => {

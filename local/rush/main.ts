@@ -1,9 +1,10 @@
 import { randomInt } from "node:crypto";
 import { writeFileSync } from "node:fs";
+import { Interrupted, NoStack, takeSignals } from "../lease.ts";
 import { type Options, parseOptions, USAGE } from "./options.ts";
 import { holds, toJson, toText } from "./report.ts";
 import { holdRush } from "./rush.ts";
-import { NoRush, obtainStack } from "./stack.ts";
+import { NoRush, obtainStack, stackOf } from "./stack.ts";
 
 /** Runs `npm run rush`. @returns the exit status */
 async function main(argv: readonly string[]): Promise<number> {
@@ -19,16 +20,20 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     return await rush(parsed.options);
   } catch (error) {
-    if (!(error instanceof NoRush)) throw error;
+    // The crowd goes on asking until this process ends.
+    if (error instanceof Interrupted) process.exit(error.status);
+    if (!(error instanceof NoRush || error instanceof NoStack)) throw error;
     process.stderr.write(`${error.message}\n`);
     return 1;
   }
 }
 
 async function rush(options: Options): Promise<number> {
-  const lease = await obtainStack(options, (text) => process.stderr.write(`${text}\n`));
+  const { interrupted } = takeSignals();
+  const lease = await obtainStack(options, { say: (line) => process.stderr.write(`${line}\n`), interrupted });
   try {
-    const result = await holdRush(options, lease.stack, process.stderr);
+    const rush = holdRush(options, stackOf(lease.stack), process.stderr);
+    const result = await Promise.race([rush, rejectionBy(interrupted)]);
     // Whoever takes the JSON from standard output wants nothing else there.
     (options.json === "-" ? process.stderr : process.stdout).write(`\n${toText(result)}`);
     if (options.json === "-") process.stdout.write(toJson(result));
@@ -37,6 +42,10 @@ async function rush(options: Options): Promise<number> {
   } finally {
     await lease.stop();
   }
+}
+
+function rejectionBy(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 }
 
 process.exitCode = await main(process.argv.slice(2));

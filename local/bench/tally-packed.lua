@@ -1,0 +1,10 @@
+-- Bench only: reads what `issue.lua` needs of a campaign the way it does.
+--
+-- KEYS tally  string  packed, see coupons/tally.ts
+--
+-- Replies: stock
+local tally = KEYS[1]
+
+local packed = redis.call('GET', tally)
+local stock, issued, gate, etaMs, version, opensAt, closesAt, base = struct.unpack('>I4I4BI4I4ddd', packed)
+return stock

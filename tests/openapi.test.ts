@@ -1,0 +1,488 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import * as z from "zod";
+import { REFUSAL_WORDS, type Word } from "../core/words.ts";
+import { STATUS } from "../functions/http/status.ts";
+import { routes } from "../functions/routes.ts";
+import { type Answer, client, sharedStack, unique } from "./setup/client.ts";
+
+/** The OpenAPI document against the routes, and against what the stack really answers. */
+
+const { call, token, campaign, ask, mine } = client(sharedStack().api);
+
+type Schema = Readonly<Record<string, unknown>>;
+type Content = Readonly<Record<string, { readonly schema: Schema }>>;
+
+interface Operation {
+  readonly summary: string;
+  readonly security: readonly Readonly<Record<string, readonly string[]>>[];
+  readonly parameters: readonly { name: string; in: string; required: boolean; schema: Schema }[];
+  readonly requestBody?: { readonly required: boolean; readonly content: Content };
+  readonly responses: Readonly<Record<string, { readonly description: string; readonly content: Content }>>;
+}
+
+interface Document {
+  readonly openapi: string;
+  readonly info: { readonly title: string; readonly version: string };
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: {
+    readonly securitySchemes: Readonly<Record<string, Schema>>;
+    readonly schemas: Readonly<Record<string, Schema>>;
+  };
+}
+
+let document: Document;
+/** Every operation by its route, as `POST /campaigns`. */
+let operations: Map<string, Operation>;
+
+beforeAll(async () => {
+  document = (await call("GET", "/openapi.json")).body;
+  operations = new Map(
+    Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, operation]) => [`${method.toUpperCase()} ${path}`, operation] as const),
+    ),
+  );
+});
+
+// ── Schemas ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** A schema with what it refers to in its place. */
+function resolved(schema: unknown, root: Schema): unknown {
+  if (Array.isArray(schema)) return schema.map((it) => resolved(it, root));
+  if (!isObject(schema)) return schema;
+  if (typeof schema.$ref !== "string") {
+    return Object.fromEntries(Object.entries(schema).map(([name, it]) => [name, resolved(it, root)]));
+  }
+  const names = schema.$ref.replace(/^#\//, "").split("/");
+  const target = names.reduce<unknown>((at, name) => (isObject(at) ? at[name] : undefined), root);
+  if (!schema.$ref.startsWith("#/") || target === undefined) throw new Error(`${schema.$ref} leads nowhere`);
+  return resolved(target, root);
+}
+
+/**
+ * What a validator in JavaScript passes over: members that a schema does not name, and patterns, which JSON Schema means with
+ * Unicode's classes.
+ */
+function strictFaults(value: unknown, schema: unknown, path = "$"): string[] {
+  // The empty schema documents that anything goes.
+  if (!isObject(schema) || Object.keys(schema).length === 0) return [];
+  if (Array.isArray(schema.anyOf)) {
+    const found = schema.anyOf.map((it) => strictFaults(value, it, path));
+    return found.reduce((least, it) => (it.length < least.length ? it : least));
+  }
+  if (typeof value === "string" && typeof schema.pattern === "string") {
+    return new RegExp(schema.pattern, "u").test(value) ? [] : [`${path} does not fit ${schema.pattern}`];
+  }
+  if (Array.isArray(value)) return value.flatMap((it, i) => strictFaults(it, schema.items, `${path}[${i}]`));
+  if (!isObject(value)) return [];
+  const properties = isObject(schema.properties) ? schema.properties : {};
+  return Object.entries(value).flatMap(([name, it]) => {
+    if (Object.hasOwn(properties, name)) return strictFaults(it, properties[name], `${path}.${name}`);
+    if (isObject(schema.additionalProperties)) return strictFaults(it, schema.additionalProperties, `${path}.${name}`);
+    return [`${path}.${name} is not documented`];
+  });
+}
+
+const withoutPatterns = (schema: unknown) =>
+  JSON.parse(JSON.stringify(schema), (name, it) => (name === "pattern" && typeof it === "string" ? undefined : it));
+
+/** What is wrong with a value, going by a schema of the document. */
+function faultsOf(value: unknown, schema: unknown): string[] {
+  const parsed = z.fromJSONSchema(withoutPatterns(schema)).safeParse(value);
+  const issues = parsed.success ? [] : parsed.error.issues.map((it) => `${it.path.join(".")}: ${it.message}`);
+  return [...issues, ...strictFaults(value, schema)];
+}
+
+const schemaOf = (content: Content | undefined, type: string) =>
+  resolved(content?.[type]?.schema, document as unknown as Schema);
+
+/** What is wrong with an answer, going by what the document says of the route. */
+function answerFaults(route: string, { status, headers, body }: Pick<Answer, "status" | "headers" | "body">): string[] {
+  const response = operations.get(route)?.responses[status];
+  if (!response) return [`${route} says nothing of ${status}`];
+  const type = headers.get("content-type") ?? "";
+  if (!response.content[type]) return [`${route} says nothing of ${type} with ${status}`];
+  return faultsOf(body, schemaOf(response.content, type));
+}
+
+// ── The document ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+describe("the OpenAPI document", () => {
+  test("is OpenAPI 3.1 and says what it is of", () => {
+    expect(document.openapi).toMatch(/^3\.1\.\d+$/);
+    expect(document.info).toMatchObject({ title: expect.stringMatching(/\S/), version: expect.stringMatching(/\S/) });
+  });
+
+  test("has exactly the routes that are served", () => {
+    const served = routes.map(({ contract }) => `${contract.method} ${contract.path}`);
+    expect([...operations.keys()].sort()).toEqual([...served].sort());
+    expect(new Set(served).size).toBe(served.length);
+  });
+
+  test("names every parameter of a path as required, and no other path parameter", () => {
+    for (const [name, operation] of operations) {
+      const inPath = [...name.matchAll(/\{(\w+)\}/g)].map(([, it]) => it);
+      const named = operation.parameters.filter((it) => it.in === "path");
+      expect(named.map((it) => it.name).sort(), name).toEqual(inPath.sort());
+      for (const { required } of named) expect(required, name).toBe(true);
+    }
+  });
+
+  test("says of each route who may call it, as the gateway holds it", () => {
+    for (const { contract } of routes) {
+      const { security, responses } = operations.get(`${contract.method} ${contract.path}`) ?? {};
+      const isOpen = contract.who === "anyone";
+      expect(security, contract.path).toEqual(
+        isOpen ? [] : [{ bearer: contract.who === "shopper" ? [] : [contract.who] }],
+      );
+      expect("401" in (responses ?? {}), contract.path).toBe(!isOpen);
+    }
+    expect(document.components.securitySchemes.bearer).toMatchObject({ type: "http", scheme: "bearer" });
+  });
+
+  test("gives every answer a schema that a validator can read, and every status the words that have it", () => {
+    for (const [name, operation] of operations) {
+      expect(operation.summary, name).toMatch(/\S/);
+      expect(Object.keys(operation.responses), name).toEqual(expect.arrayContaining(["400", "413", "429", "500"]));
+      for (const [status, { description, content }] of Object.entries(operation.responses)) {
+        for (const word of description.split(" · "))
+          expect(STATUS[word as Word], `${name}: ${word}`).toBe(Number(status));
+        expect(Object.keys(content), name).not.toEqual([]);
+        for (const type of Object.keys(content)) {
+          const schema = schemaOf(content, type);
+          expect(schema, `${name} ${status}`).toEqual(expect.objectContaining({ type: "object" }));
+          expect(() => faultsOf({}, schema), `${name} ${status}`).not.toThrow();
+        }
+      }
+    }
+  });
+
+  test("has the closed set of codes", () => {
+    const { properties } = document.components.schemas.Problem ?? {};
+    expect(properties).toMatchObject({ code: { enum: [...REFUSAL_WORDS] } });
+  });
+});
+
+// ── Answers ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const HOUR = 3_600_000;
+const iso = (ms: number) => new Date(ms).toISOString();
+const draft = (content: object = {}) => ({
+  campaignId: unique("o"),
+  name: "A campaign with everything",
+  stock: 5,
+  perUser: 2,
+  opensAt: iso(Date.now() - HOUR),
+  closesAt: iso(Date.now() + HOUR),
+  roomId: "a-room",
+  discount: { percent: 10, code: "SPRING", stackable: false },
+  validDays: 30,
+  ...content,
+});
+
+const operator = () => token("olga", "operator");
+const create = async (content: object = {}) =>
+  call("POST", "/campaigns", { token: await operator(), body: draft(content) });
+
+/** An answer of each kind: the route, what happens, the status, the code of a refusal, and how it is brought about. */
+const ANSWERS: readonly [route: string, what: string, status: number, bring: () => Promise<Answer>, code?: string][] = [
+  ["POST /campaigns", "created", 201, () => create()],
+  ["POST /campaigns", "created with a number for a discount", 201, () => create({ discount: 5 })],
+  [
+    "POST /campaigns",
+    "created again",
+    200,
+    async () => {
+      const again = draft();
+      await create(again);
+      return create(again);
+    },
+  ],
+  [
+    "POST /campaigns",
+    "there with other content",
+    409,
+    async () => {
+      const campaignId = await campaign();
+      return create({ campaignId });
+    },
+    "exists",
+  ],
+  ["POST /campaigns", "wrong in many fields", 400, () => create({ stock: "5", name: "", more: 1 }), "invalid"],
+  ["POST /campaigns", "too large", 413, () => create({ name: "x".repeat(300_000) }), "too-large"],
+  ["POST /campaigns", "without a token", 401, () => call("POST", "/campaigns", { body: draft() }), "unauthorized"],
+  [
+    "POST /campaigns",
+    "without the scope",
+    403,
+    async () => call("POST", "/campaigns", { token: await token("u"), body: draft() }),
+    "forbidden",
+  ],
+  [
+    "PATCH /campaigns/{campaignId}",
+    "changed",
+    200,
+    async () => call("PATCH", `/campaigns/${await campaign()}`, { token: await operator(), body: { paused: true } }),
+  ],
+  [
+    "PATCH /campaigns/{campaignId}",
+    "closing before it opens",
+    409,
+    async () =>
+      call("PATCH", `/campaigns/${await campaign()}`, {
+        token: await operator(),
+        body: { closesAt: "2020-01-01T00:00:00Z" },
+      }),
+    "conflict",
+  ],
+  [
+    "PATCH /campaigns/{campaignId}",
+    "unknown",
+    404,
+    async () => call("PATCH", `/campaigns/${unique("none")}`, { token: await operator(), body: { paused: true } }),
+    "unknown",
+  ],
+  ["GET /campaigns", "listed", 200, async () => call("GET", "/campaigns", { token: await operator() })],
+  [
+    "GET /campaigns",
+    "listed with more to come",
+    200,
+    async () => {
+      await Promise.all([campaign(), create()]);
+      const answer = await call("GET", "/campaigns?limit=1", { token: await operator() });
+      expect(answer.body).toMatchObject({ items: [{}], cursor: expect.any(String) });
+      return answer;
+    },
+  ],
+  [
+    "GET /campaigns",
+    "asked for too many",
+    400,
+    async () => call("GET", "/campaigns?limit=1000", { token: await operator() }),
+    "invalid",
+  ],
+  ["GET /campaigns/{campaignId}", "shown", 200, async () => call("GET", `/campaigns/${await campaign()}`)],
+  [
+    "GET /campaigns/{campaignId}",
+    "shown with everything",
+    200,
+    async () => call("GET", `/campaigns/${(await create()).body.campaignId}`),
+  ],
+  ["GET /campaigns/{campaignId}", "unknown", 404, () => call("GET", `/campaigns/${unique("none")}`), "unknown"],
+  ["GET /campaigns/{campaignId}", "misspelt", 400, () => call("GET", "/campaigns/No"), "invalid"],
+  [
+    "POST /campaigns/{campaignId}/coupons",
+    "issued",
+    201,
+    async () => ask(await campaign({ validDays: 3 }), await token("u")),
+  ],
+  [
+    "POST /campaigns/{campaignId}/coupons",
+    "asked for again",
+    200,
+    async () => {
+      const [campaignId, user] = [await campaign(), await token("u")];
+      await ask(campaignId, user);
+      return ask(campaignId, user);
+    },
+  ],
+  [
+    "POST /campaigns/{campaignId}/coupons",
+    "sold out",
+    409,
+    async () => {
+      const campaignId = await campaign({ stock: 1 });
+      await ask(campaignId, await token("u"));
+      return ask(campaignId, await token("v"));
+    },
+    "sold-out",
+  ],
+  [
+    "POST /campaigns/{campaignId}/coupons",
+    "asked for too often",
+    409,
+    async () => {
+      const [campaignId, user] = [await campaign(), await token("u")];
+      await ask(campaignId, user, "one");
+      return ask(campaignId, user, "two");
+    },
+    "limit-reached",
+  ],
+  [
+    "POST /campaigns/{campaignId}/coupons",
+    "asked for too early",
+    409,
+    async () => ask(await campaign({ opensAt: iso(Date.now() + HOUR / 2) }), await token("u")),
+    "not-open",
+  ],
+  [
+    "POST /campaigns/{campaignId}/coupons",
+    "asked for too late",
+    410,
+    async () =>
+      ask(await campaign({ opensAt: iso(Date.now() - 2 * HOUR), closesAt: iso(Date.now() - HOUR) }), await token("u")),
+    "closed",
+  ],
+  [
+    "POST /campaigns/{campaignId}/coupons",
+    "asked for without a pass",
+    403,
+    async () => ask((await create()).body.campaignId, await token("u")),
+    "pass-required",
+  ],
+  [
+    "POST /campaigns/{campaignId}/coupons",
+    "paused",
+    503,
+    async () => {
+      const campaignId = await campaign();
+      await call("PATCH", `/campaigns/${campaignId}`, { token: await operator(), body: { paused: true } });
+      return ask(campaignId, await token("u"));
+    },
+    "paused",
+  ],
+  [
+    "POST /campaigns/{campaignId}/coupons",
+    "asked for with a key that is too long",
+    400,
+    async () => ask(await campaign(), await token("u"), "k".repeat(65)),
+    "invalid",
+  ],
+  [
+    "GET /campaigns/{campaignId}/coupons/me",
+    "held",
+    200,
+    async () => {
+      const [campaignId, user] = [await campaign({ validDays: 3 }), await token("u")];
+      await ask(campaignId, user);
+      return mine(campaignId, user);
+    },
+  ],
+  [
+    "GET /campaigns/{campaignId}/coupons/me",
+    "not held",
+    404,
+    async () => mine(await campaign(), await token("u")),
+    "unknown",
+  ],
+  [
+    "GET /coupons",
+    "listed",
+    200,
+    async () => {
+      const user = await token(unique("u"));
+      await ask(await campaign(), user);
+      return call("GET", "/coupons", { token: user });
+    },
+  ],
+  ["GET /health", "healthy", 200, () => call("GET", "/health")],
+  ["GET /openapi.json", "shown", 200, () => call("GET", "/openapi.json")],
+];
+
+describe("what the stack answers is what the document says:", () => {
+  test.each(ANSWERS)("%s: %s", async (route, _, status, bring, code) => {
+    const answer = await bring();
+    expect(answer).toMatchObject({ status, ...(code === undefined ? {} : { body: { code } }) });
+    expect(answerFaults(route, answer)).toEqual([]);
+    const description = operations.get(route)?.responses[status]?.description ?? "";
+    if (code !== undefined) expect(description.split(" · ")).toContain(code);
+  });
+
+  test("every route and every success of it was seen, but for those that need a fault", () => {
+    const seen = new Set(ANSWERS.map(([route, , status]) => `${route} ${status}`));
+    const documented = [...operations].flatMap(([route, { responses }]) =>
+      Object.keys(responses)
+        .filter((status) => status.startsWith("2"))
+        .map((status) => `${route} ${status}`),
+    );
+    // 202 needs SQS out of reach.
+    const unseen = documented.filter((it) => !seen.has(it));
+    expect(unseen).toEqual(["POST /campaigns/{campaignId}/coupons 202"]);
+  });
+});
+
+describe("what the document lets a request carry is what the stack takes:", () => {
+  const bodies: [string, object, boolean][] = [
+    ["everything", {}, true],
+    ["the least", { perUser: undefined, roomId: undefined, discount: undefined, validDays: undefined }, true],
+    ["another zone", { opensAt: "2026-01-01T00:00:00+09:00" }, true],
+    ["the longest name", { name: "é".repeat(200) }, true],
+    ["a name that is too long", { name: "é".repeat(201) }, false],
+    ["a name of control characters", { name: "\u0007" }, false],
+    ["no stock", { stock: 0 }, false],
+    ["half a coupon", { stock: 1.5 }, false],
+    ["no name", { name: undefined }, false],
+    ["a field that is not known", { more: 1 }, false],
+    ["a list for a discount", { discount: [] }, false],
+    ["a time in words", { opensAt: "soon" }, false],
+  ];
+  test.each(bodies)("a campaign with %s", async (_, content, isTaken) => {
+    const body = JSON.parse(JSON.stringify(draft(content)));
+    const { requestBody } = operations.get("POST /campaigns") ?? {};
+    expect(requestBody?.required).toBe(true);
+    expect(faultsOf(body, schemaOf(requestBody?.content, "application/json")).length === 0).toBe(isTaken);
+    expect((await create(content)).status).toBe(isTaken ? 201 : 400);
+  });
+
+  test("a coupon needs no body", () => {
+    expect(operations.get("POST /campaigns/{campaignId}/coupons")?.requestBody?.required).toBe(false);
+  });
+});
+
+// ── The checker ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+describe("the checker of answers", () => {
+  const route = "GET /campaigns/{campaignId}";
+  const problem = (change: object = {}) => ({
+    status: 404,
+    headers: new Headers({ "content-type": "application/problem+json" }),
+    body: {
+      ...{ type: "https://example.com/unknown", title: "t", status: 404, code: "unknown", detail: "d", requestId: "r" },
+      ...change,
+    },
+  });
+  const json = new Headers({ "content-type": "application/json" });
+  let sound: Record<string, unknown>;
+  beforeAll(async () => {
+    sound = (await call("GET", `/campaigns/${(await create()).body.campaignId}`)).body;
+  });
+
+  test("takes a sound answer", () => {
+    expect(answerFaults(route, problem())).toEqual([]);
+    expect(answerFaults(route, { status: 200, headers: json, body: sound })).toEqual([]);
+  });
+
+  const wrong: [string, object][] = [
+    ["a member that is not documented", { secret: 1 }],
+    ["a member within a member that is not documented", { issues: [{ in: "body", path: "", message: "", value: 1 }] }],
+    ["a code that is not of the set", { code: "oops" }],
+    ["a member that is missing", { detail: undefined }],
+    ["a member of another type", { status: "404" }],
+  ];
+  test.each(wrong)("reports a problem with %s", (_, change) => {
+    expect(answerFaults(route, problem(change))).not.toEqual([]);
+  });
+
+  const edits: [string, object][] = [
+    ["a member that is not documented", { buckets: 1 }],
+    ["a state that nobody knows", { state: "half-open" }],
+    ["a time in milliseconds", { opensAt: 1_767_225_600_000 }],
+    ["a time without milliseconds", { serverTime: "2026-01-01T00:00:00Z" }],
+    ["a time in another zone", { serverTime: "2026-01-01T00:00:00.000+09:00" }],
+    ["half a coupon issued", { issued: 1.5 }],
+    ["fewer than none left", { remaining: -1 }],
+    ["a list within its discount", { discount: { a: [] } }],
+  ];
+  test.each(edits)("reports a campaign with %s", (_, edit) => {
+    expect(answerFaults(route, { status: 200, headers: json, body: { ...sound, ...edit } })).not.toEqual([]);
+  });
+
+  test("reports a member that is missing, a status and a content type that are not documented", () => {
+    const { version: _, ...rest } = sound;
+    expect(answerFaults(route, { status: 200, headers: json, body: rest })).toHaveLength(1);
+    expect(answerFaults(route, { status: 202, headers: json, body: sound })).toEqual([`${route} says nothing of 202`]);
+    expect(answerFaults(route, { ...problem(), headers: json })).toHaveLength(1);
+  });
+});
