@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { openRedis } from "../core/doors/redis.ts";
 import { consumers, fallbackFile, routes, schedules } from "../functions/routes.ts";
 import { bundle } from "../infra/bundle.ts";
 import { Child, freePort, listens, saysReady } from "./child.ts";
@@ -77,6 +78,26 @@ function redisAddress(url: string) {
     },
     tls: protocol === "rediss:",
   };
+}
+
+/** A part that was said to run already and does not answer: says which, why, and what to do. */
+function outOfReach(part: string, where: string, variable: string) {
+  return (error: unknown): never => {
+    const reason = error instanceof Error ? error.message || error.name : String(error);
+    throw new Error(
+      `${part} at ${where} does not answer (${reason}). Start it there, or unset ${variable} to use the embedded one.`,
+    );
+  };
+}
+
+async function pingRedis(url: string): Promise<void> {
+  const { link, tls } = redisAddress(url);
+  const door = openRedis({ ...link, tls });
+  try {
+    await door.command("PING");
+  } finally {
+    door.close();
+  }
 }
 
 export async function startStack(options: StackOptions): Promise<Stack> {
@@ -181,7 +202,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
     progress("Queues and table");
     const tables = { Ledger: "firstcome-Ledger" };
-    const [queueUrls] = await Promise.all([createQueues(sqs, "firstcome-"), createTable(dynamodb, tables.Ledger)]);
+    const [queueUrls] = await Promise.all([
+      createQueues(sqs, "firstcome-").catch(outOfReach("SQS", sqs, "FIRSTCOME_SQS_ENDPOINT")),
+      createTable(dynamodb, tables.Ledger).catch(outOfReach("DynamoDB", dynamodb, "FIRSTCOME_DYNAMODB_ENDPOINT")),
+      pingRedis(redisUrl).catch(outOfReach("Redis", redisUrl.replace(/\/\/.*@/, "//…@"), "FIRSTCOME_REDIS_URL")),
+    ]);
 
     progress("Functions");
     const { link, tls } = redisAddress(redisUrl);
