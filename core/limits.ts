@@ -41,8 +41,9 @@ export const limits = {
   sweepCallsMost: 100,
   /** An outbox entry younger than this is left to the issuing function and the persister. */
   sweepAgeMs: 5_000,
-  /** An entry that was re-sent is left alone this long before it is sent again. */
+  /** An entry that was re-sent is left alone this long before it is sent again; twice as long after each further time. */
   sweepIdleMs: 30_000,
+  sweepIdleMostMs: 10 * 60_000,
   /** Entries of one millisecond that a status look-up reads to find its own. */
   outboxScanEntries: 256,
   /** Messages in one SQS batch call. AWS: at most 10. */
@@ -82,4 +83,5 @@ relation(limits.holdersPerBucket <= 100, "buckets must stay in listpack form");
 relation(limits.memberBytes + 4 <= 64, "a member with its ordinal must stay below hash-max-listpack-value");
 relation(limits.redisCommandMs + limits.queueBudgetMs < 2_000, "an issue must be answered within two seconds");
 relation(2 * limits.ledgerAttemptMs + limits.redisCommandMs <= 2_000, "a status must be answered within two seconds");
+relation(limits.sweepIdleMostMs >= limits.sweepIdleMs, "a wait must not exceed the longest wait");
 relation(limits.sweepIdleMs > limits.sweepAgeMs, "an entry is not re-sent before its first send could be confirmed");

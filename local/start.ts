@@ -71,26 +71,34 @@ function banner({ file }: Stack, seconds: string): string {
   const { api } = file;
   const token = (name: string, extra = "") =>
     `$(curl -s ${api}/_local/tokens -d '{"subjects":["${name}"]${extra}}' | sed 's/.*":"\\([^"]*\\)".*/\\1/')`;
+  const now = Date.now();
+  const flash = JSON.stringify({
+    campaignId: "flash",
+    name: "Flash sale",
+    stock: 1_000,
+    opensAt: new Date(now).toISOString(),
+    closesAt: new Date(now + 86_400_000).toISOString(),
+  });
   return `
 firstcome is ready (${seconds})
 
-  API        ${api}           (${api}/openapi.json)
+  API        ${api}  (${api}/openapi.json)
   Redis      ${file.redis}
   SQS        ${file.sqs}
   DynamoDB   ${file.dynamodb}
-  functions' log  ${file.log}
+  log        ${file.log}
 
 A shopper asks for a coupon of the campaign "${SAMPLE}", and looks it up:
 
   ALICE=${token("alice")}
-  curl -s -X POST ${api}/campaigns/${SAMPLE}/coupons -H "Authorization: Bearer $ALICE"
-  curl -s ${api}/campaigns/${SAMPLE}/coupons/me -H "Authorization: Bearer $ALICE"
+  curl -s -X POST ${api}/campaigns/${SAMPLE}/coupons -H "Authorization: Bearer $ALICE"; echo
+  curl -s ${api}/campaigns/${SAMPLE}/coupons/me -H "Authorization: Bearer $ALICE"; echo
 
 Anyone sees the campaign; an operator creates another:
 
-  curl -s ${api}/campaigns/${SAMPLE}
+  curl -s ${api}/campaigns/${SAMPLE}; echo
   OPERATOR=${token("olga", ',"scope":"operator"')}
-  curl -s ${api}/campaigns -H "Authorization: Bearer $OPERATOR"
+  curl -s ${api}/campaigns -H "Authorization: Bearer $OPERATOR" -d '${flash}'; echo
 
 In another terminal: npm run rush -- --users 5000 --stock 500      Ctrl-C stops everything.
 `;

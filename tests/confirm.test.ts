@@ -216,6 +216,10 @@ describe("the sweeper", () => {
     }
   }
 
+  const oldest = async (id: string) =>
+    ((await parts.ctx.redis.command("XRANGE", keys.outbox(id), "-", "+", "COUNT", 1)) as [string, unknown][])[0]?.[0] ??
+    "";
+
   it("sends again exactly what is old, in the very message that was sent at first", async () => {
     const { id, sent } = await issued(25, { perUser: 2, validDays: 3 });
     const { sent: again, ctx } = recorder();
@@ -260,6 +264,37 @@ describe("the sweeper", () => {
     soon.run = (script, scriptKeys, args) =>
       ctx.redis.run(script, scriptKeys, script.name === "sweep" ? { ...args, idleMs: 0 } : args);
     expect((await sweeper()({ ...ctx, redis: soon })).attemptsMost).toBe(2);
+    expect((await sweeper()({ ...ctx, redis: soon })).attemptsMost).toBe(3);
+    // Three attempts with a first wait of a minute: the next is due in four.
+    const waits = (idleMs: number, idleMostMs: number) => ({
+      ...ctx.redis,
+      run: ((script, scriptKeys, args) =>
+        ctx.redis.run(
+          script,
+          scriptKeys,
+          script.name === "sweep" ? { ...args, idleMs, idleMostMs } : args,
+        )) as typeof ctx.redis.run,
+    });
+    await parts.ctx.redis.command(
+      "XCLAIM",
+      keys.outbox(id),
+      "sweep",
+      "sweeper",
+      0,
+      await oldest(id),
+      "IDLE",
+      200_000,
+      "RETRYCOUNT",
+      3,
+      "JUSTID",
+    );
+    const due = async (idleMs: number, idleMostMs: number) => {
+      const { sent: again, ctx: fresh } = recorder();
+      await sweeper()({ ...fresh, redis: waits(idleMs, idleMostMs) });
+      return again.filter((message) => message.groupId.startsWith(`${id}.`)).length;
+    };
+    expect(await due(60_000, 600_000)).toBe(0);
+    expect(await due(60_000, 100_000)).toBe(1);
   });
 
   it("goes on behind the first hundred, and counts what SQS does not take", async () => {

@@ -122,7 +122,7 @@ export const sweepOutbox = defineScript(
   "sweep",
   sweepText,
   ["outbox"],
-  ["from", "ageMs", "idleMs", "most"],
+  ["from", "ageMs", "idleMs", "idleMostMs", "most"],
   (
     raw,
   ): { word: "found"; next: string; depth: number; oldestMs: number; entries: SweepEntry[] } | { word: "missing" } => {

@@ -40,7 +40,13 @@ export function sweeper(): (ctx: SweepCtx) => Promise<Swept> {
         const reply = await ctx.redis.run(
           sweepOutbox,
           { outbox: keys.outbox(campaignId) },
-          { from: next, ageMs: limits.sweepAgeMs, idleMs: limits.sweepIdleMs, most: limits.sweepEntries },
+          {
+            from: next,
+            ageMs: limits.sweepAgeMs,
+            idleMs: limits.sweepIdleMs,
+            idleMostMs: limits.sweepIdleMostMs,
+            most: limits.sweepEntries,
+          },
         );
         if (reply.word === "missing") break;
         next = reply.next;
