@@ -82,12 +82,14 @@ export function stackFileOf({ root, env }: Pick<Terms, "root" | "env">): string 
 }
 
 /** Whether an API answers, be it to say that it is not well. Processes' numbers are given again: a file alone proves nothing. */
-export async function answers(api: string): Promise<boolean> {
+export async function answers(api: string, interrupted: AbortSignal): Promise<boolean> {
   try {
-    const { body } = await request(new URL("/health", api), { signal: AbortSignal.timeout(PROBE_MS) });
+    const signal = AbortSignal.any([AbortSignal.timeout(PROBE_MS), interrupted]);
+    const { body } = await request(new URL("/health", api), { signal });
     await body.dump();
     return true;
   } catch {
+    interrupted.throwIfAborted();
     return false;
   }
 }
@@ -99,8 +101,7 @@ export async function answers(api: string): Promise<boolean> {
  */
 export async function leaseStack(terms: Terms, patience = PATIENCE): Promise<Lease> {
   const running = readStackFile(stackFileOf(terms));
-  const isUp = running !== undefined && (await answers(running.api));
-  terms.interrupted.throwIfAborted();
+  const isUp = running !== undefined && (await answers(running.api, terms.interrupted));
   if (isUp) return { stack: running, stop: async () => {} };
   terms.say("No stack is running: starting one for the time of the run.");
   return startStack(terms, patience);
@@ -158,11 +159,12 @@ async function startStack({ root, env, interrupted }: Terms, { startMs, stopMs }
 
 /** What a stack and its parts have printed into its folder, which is about to go. */
 function saidIn(folder: string): string {
-  const said = (who: string, log: string) => {
-    const text = endOf(join(folder, log));
-    return text ? ` ${who} said:\n\n${text}\n\n` : "";
-  };
-  return `${said("Its parts", "stack.log")}${said("It", "start.log")}`.trimEnd();
+  const logs = { "Its parts": "stack.log", It: "start.log" };
+  return Object.entries(logs)
+    .map(([who, log]) => [who, endOf(join(folder, log))])
+    .filter(([, text]) => text)
+    .map(([who, text]) => `\n\n${who} said:\n\n${text}`)
+    .join("");
 }
 
 function endOf(file: string): string {

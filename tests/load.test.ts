@@ -10,10 +10,13 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { freePort } from "../local/child.ts";
+import { leaseStack, NoStack, takeSignals } from "../local/lease.ts";
 import { load } from "../local/load/load.ts";
 import { parseOptions, usage } from "../local/load/options.ts";
 
@@ -21,17 +24,32 @@ const repo = fileURLToPath(new URL("../", import.meta.url));
 const workshop = mkdtempSync(join(tmpdir(), "firstcome-load-"));
 afterAll(() => rmSync(workshop, { recursive: true, force: true }));
 
-/** Stands for the stack: up at once, and tells when it stops. */
-const START = `
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-const { pid } = process;
-mkdirSync(".local", { recursive: true });
-writeFileSync(".local/stack.json", JSON.stringify({ api: "http://127.0.0.1:4000/port-" + process.env.PORT, pid }));
-process.on("SIGTERM", () => {
-  rmSync(".local/stack.json");
-  writeFileSync("stopped", "");
-  process.exit();
+/** The API of a stack that runs already, and that is not well. */
+const api = createServer((_, answer) => answer.writeHead(503).end());
+let apiPort: number;
+beforeAll(async () => {
+  apiPort = await freePort();
+  await once(api.listen(apiPort, "127.0.0.1"), "listening");
 });
+afterAll(() => void api.close());
+
+/** Stands for the stack: tells of the signals it gets, and may leave out a part of its work. */
+const newStack = ({ starts = true, stops = true } = {}) => `
+import { appendFileSync, rmSync, writeFileSync } from "node:fs";
+const { pid, env } = process;
+appendFileSync("starts", env.FIRSTCOME_STACK + "\\n");
+const stop = () => {
+  rmSync(env.FIRSTCOME_STACK, { force: true });
+  process.exit();
+};
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+  process.on(signal, () => {
+    appendFileSync("stopped", signal + "\\n");
+    ${stops ? "setTimeout(stop, 50);" : ""}
+  });
+}
+console.log("Here I am");
+${starts ? 'writeFileSync(env.FIRSTCOME_STACK, JSON.stringify({ api: "http://127.0.0.1:4000/port-" + env.PORT, pid }));' : ""}
 setInterval(() => {}, 1000);
 `;
 
@@ -50,16 +68,24 @@ function newMachine(tools: Record<string, string> = {}) {
   write("log", "");
   write("k6/burst.js", "");
   write("local/register.mjs", "");
-  write("local/start.ts", START);
+  write("local/start.ts", newStack());
   for (const [name, script] of Object.entries(tools)) addTool(join("bin", name), script);
   const env = { PATH: bin, LOG: join(root, "log"), INIT_CWD: "/home/someone" };
+  const linesOf = (file: string) =>
+    existsSync(join(root, file)) ? readFileSync(join(root, file), "utf8").split("\n").filter(Boolean) : [];
   let said = "";
   return {
     root,
     env,
     write,
     addTool,
-    stackRuns: () => write(".local/stack.json", JSON.stringify({ api: "http://127.0.0.1:3000", pid: process.pid })),
+    stackRuns: (file = ".local/stack.json", port = apiPort) =>
+      write(file, JSON.stringify({ api: `http://127.0.0.1:${port}`, pid: process.pid })),
+    /** The stack files of those started here. */
+    starts: () => linesOf("starts"),
+    /** The signals that those have got. */
+    signals: () => linesOf("stopped"),
+    leftovers: () => readdirSync(join(root, ".local")).filter((name) => !name.endsWith(".json")),
     run: async (line: string, more: NodeJS.ProcessEnv = {}) => {
       said = "";
       const say = (text: string) => {
@@ -172,9 +198,9 @@ describe.skipIf(process.platform === "win32")("a load run", () => {
     expect(await machine.run("burst --rate 5")).toEqual({ status: 99, said: "" });
     const summary = join(machine.root, ".local/k6-burst.json");
     expect(machine.log()).toEqual([
-      `bin/k6 run --no-usage-report --quiet -e SUMMARY=${summary} -e RATE=5 -e API=http://127.0.0.1:3000 k6/burst.js`,
+      `bin/k6 run --no-usage-report --quiet -e SUMMARY=${summary} -e RATE=5 -e API=http://127.0.0.1:${apiPort} k6/burst.js`,
     ]);
-    expect(existsSync(join(machine.root, "stopped"))).toBe(false);
+    expect([machine.starts(), machine.signals()]).toEqual([[], []]);
   });
 
   test("starts a stack on a free port where none runs, also where one has left its file behind, and stops it", async () => {
@@ -182,7 +208,8 @@ describe.skipIf(process.platform === "win32")("a load run", () => {
     machine.write(".local/stack.json", JSON.stringify({ api: "http://127.0.0.1:9", pid: 2 ** 30 }));
     expect(await machine.run("burst")).toMatchObject({ status: 3 });
     expect(machine.log()).toEqual([expect.stringContaining("-e API=http://127.0.0.1:4000/port-0 ")]);
-    expect(existsSync(join(machine.root, "stopped"))).toBe(true);
+    expect(machine.signals()).toEqual(["SIGTERM"]);
+    expect(machine.leftovers()).toEqual([]);
   });
 
   test("exits 1 with what the stack said when it does not come up", async () => {
@@ -192,10 +219,11 @@ describe.skipIf(process.platform === "win32")("a load run", () => {
     expect(status).toBe(1);
     expect(said).toMatch(/The stack ended before it was ready.*no Redis here/s);
     expect(machine.log()).toEqual([]);
+    expect(machine.leftovers()).toEqual([]);
   });
 
   test("passes a signal on to k6 once, and stops the stack only after k6 has judged what it measured", async () => {
-    const judge = 'echo judged >> "$LOG"; test -e .local/stack.json && exit 105';
+    const judge = 'echo judged >> "$LOG"; test -e stopped || exit 105';
     const wait = "while :; do /bin/sleep 0.02; done";
     const machine = newMachine({ k6: `trap '${judge}' TERM\necho ready >> "$LOG"\n${wait}` });
     const child = begin(machine);
@@ -204,7 +232,85 @@ describe.skipIf(process.platform === "win32")("a load run", () => {
     child.kill("SIGTERM");
     expect(await exit).toEqual([105, null]);
     expect(machine.log().slice(1)).toEqual(["ready", "judged"]);
-    expect(existsSync(join(machine.root, "stopped"))).toBe(true);
+    expect(machine.signals()).toEqual(["SIGTERM"]);
+  });
+
+  test("that is stopped while its stack starts stops that one once, whatever it is told how often", async () => {
+    const machine = newMachine({ k6: "" });
+    machine.write("local/start.ts", newStack({ starts: false }));
+    const child = begin(machine);
+    const exit = once(child, "exit");
+    while (machine.starts().length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    child.kill("SIGINT");
+    while (machine.signals().length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    child.kill("SIGINT");
+    child.kill("SIGHUP");
+    expect(await exit).toEqual([130, null]);
+    expect(machine.signals()).toEqual(["SIGTERM"]);
+    expect(machine.log()).toEqual([]);
+    expect(machine.leftovers()).toEqual([]);
+  });
+});
+
+describe.skipIf(process.platform === "win32")("a leased stack", () => {
+  const patience = { startMs: 20_000, stopMs: 10_000 };
+  const lease = ({ root, env }: ReturnType<typeof newMachine>, more: NodeJS.ProcessEnv = {}, less = {}) => {
+    const { interrupted, release } = takeSignals();
+    const terms = { root, env: { ...env, ...more }, say: () => {}, interrupted };
+    return leaseStack(terms, { ...patience, ...less }).finally(release);
+  };
+
+  test("is the one that FIRSTCOME_STACK names, if that runs, and is left alone", async () => {
+    const machine = newMachine();
+    machine.stackRuns("elsewhere/stack.json");
+    const { stack, stop } = await lease(machine, { FIRSTCOME_STACK: "elsewhere/stack.json" });
+    await stop();
+    expect(stack.api).toBe(`http://127.0.0.1:${apiPort}`);
+    expect(machine.starts()).toEqual([]);
+  });
+
+  test("is one of our own where the one that was found does not answer, and its file is left as it was", async () => {
+    const machine = newMachine();
+    machine.stackRuns("elsewhere/stack.json", await freePort());
+    const found = readFileSync(join(machine.root, "elsewhere/stack.json"), "utf8");
+    const { stack, stop } = await lease(machine, { FIRSTCOME_STACK: "elsewhere/stack.json" });
+    await stop();
+    expect(stack.api).toBe("http://127.0.0.1:4000/port-0");
+    expect(readFileSync(join(machine.root, "elsewhere/stack.json"), "utf8")).toBe(found);
+    expect(machine.starts()).toHaveLength(1);
+    expect(machine.leftovers()).toEqual([]);
+  });
+
+  test("has a folder of its own, so that two at once do not meet", async () => {
+    const machine = newMachine();
+    const leases = await Promise.all([lease(machine), lease(machine)]);
+    expect(new Set(leases.map(({ stack }) => stack.pid)).size).toBe(2);
+    expect(new Set(machine.starts().map(dirname)).size).toBe(2);
+    await Promise.all(leases.map(({ stop }) => stop()));
+    expect(machine.leftovers()).toEqual([]);
+  });
+
+  test("is asked to stop once, and killed when it does not", async () => {
+    const machine = newMachine();
+    machine.write("local/start.ts", newStack({ stops: false }));
+    const { stack, stop } = await lease(machine, {}, { stopMs: 1_000 });
+    const stopped = stop();
+    while (machine.signals().length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await Promise.all([stopped, stop()]);
+    await stop();
+    expect(machine.signals()).toEqual(["SIGTERM"]);
+    expect(() => process.kill(stack.pid, 0)).toThrow("ESRCH");
+  });
+
+  test("is given up when it does not come up in time, and what it and its parts have said is told", async () => {
+    const machine = newMachine();
+    const parts = 'writeFileSync(env.FIRSTCOME_STACK.replace("json", "log"), "no part of mine");';
+    machine.write("local/start.ts", newStack({ starts: false }) + parts);
+    const failure = await lease(machine, {}, { startMs: 3_000 }).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(NoStack);
+    expect(String(failure)).toMatch(/not ready within 3 s\..*no part of mine.*Here I am$/s);
+    expect(machine.signals()).toEqual(["SIGTERM"]);
+    expect(machine.leftovers()).toEqual([]);
   });
 });
 

@@ -1,4 +1,6 @@
-import { describe, expect, test } from "vitest";
+import { readFileSync } from "node:fs";
+import { describe, expect, inject, test } from "vitest";
+import { freePort } from "../local/child.ts";
 import { type Answer, readAnswer, type ToldCoupon } from "../local/rush/answer.ts";
 import { gather } from "../local/rush/crowd.ts";
 import { figuresOf, latencyOf } from "../local/rush/figures.ts";
@@ -6,6 +8,7 @@ import { parseOptions } from "../local/rush/options.ts";
 import { type Random, seeded } from "../local/rush/random.ts";
 import { holds, type Result, toJson, toText } from "../local/rush/report.ts";
 import { Slots } from "../local/rush/slots.ts";
+import { NoRush, obtainStack, stackOf } from "../local/rush/stack.ts";
 import { type CouponRow, type Finding, judge, promisedCoupons, type TicketRow } from "../local/rush/verdict.ts";
 
 const SEEDS = [1, 2, 3, 4, 5];
@@ -462,6 +465,34 @@ describe("the options", () => {
     ["no address", ["--api", "3000"]],
   ])("are refused: %s", (_, argv) => {
     expect(parse(...argv)).toEqual({ mistake: expect.any(String) });
+  });
+});
+
+describe("the stack", () => {
+  const stackFile = inject("stackFile");
+  const obtain = (named: { api?: string; stack?: string }) =>
+    obtainStack(
+      { users: 1, stock: 1, concurrency: 1, duplicates: 0, seed: 1, wait: 1, ...named },
+      { say: expect.unreachable, interrupted: new AbortController().signal },
+    );
+
+  test("is the one whose file is named, under the address that is named", async () => {
+    const file = JSON.parse(readFileSync(stackFile, "utf8"));
+    const { stack } = await obtain({ stack: stackFile });
+    expect(stackOf(stack)).toEqual({ api: file.api, dynamodb: file.dynamodb, table: file.tables.Ledger });
+    const api = file.api.replace("127.0.0.1", "localhost");
+    expect((await obtain({ stack: stackFile, api })).stack).toEqual({ ...file, api });
+  });
+
+  test("that is named and cannot be had is not replaced by another", async () => {
+    await expect(obtain({ stack: `${stackFile}.none` })).rejects.toThrow("stack.json.none describes no running stack.");
+    const api = `http://127.0.0.1:${await freePort()}`;
+    await expect(obtain({ stack: stackFile, api })).rejects.toThrow(`${api} does not answer.`);
+  });
+
+  test("without a ledger is none to hold a rush on", async () => {
+    const { stack } = await obtain({ stack: stackFile });
+    expect(() => stackOf({ ...stack, tables: {} })).toThrow(NoRush);
   });
 });
 

@@ -4,8 +4,8 @@ import { loadIssue, putCampaign } from "./campaign.ts";
 import type { Client } from "./client.ts";
 import { type Load, packLoad, type Shape } from "./load.ts";
 import { encode } from "./resp.ts";
-import checkedText from "./set-and-counter-checked.lua";
 import bareText from "./set-and-counter.lua";
+import checkedText from "./set-and-counter-checked.lua";
 import { users } from "./users.ts";
 
 /** Ways to decide who comes first, each giving a coupon to every one of so many users with nine-digit ids. */

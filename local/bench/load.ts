@@ -57,7 +57,7 @@ async function drive(sockets: readonly Socket[], { batches, expected }: Load): P
           const split = replySplitter((bytes, at, end) => {
             if (!startsWith(bytes, at, expected)) {
               throw new Error(
-                `Redis replied ${JSON.stringify(bytes.latin1Slice(at, end))}, not ${JSON.stringify(expected.latin1Slice())}…`,
+                `Redis replied ${JSON.stringify(bytes.toString("latin1", at, end))}, not ${JSON.stringify(expected.toString("latin1"))}…`,
               );
             }
             open--;

@@ -16,7 +16,7 @@ export class ReplyError extends Error {}
 export function encode(args: readonly Argument[]): string {
   let command = `*${args.length}\r\n`;
   for (const arg of args) {
-    const text = typeof arg === "object" ? arg.latin1Slice() : String(arg);
+    const text = typeof arg === "object" ? arg.toString("latin1") : String(arg);
     command += `$${text.length}\r\n${text}\r\n`;
   }
   return command;
@@ -48,7 +48,7 @@ export function endOfReply(bytes: Buffer, at: number): number {
     const end = count < 0 ? line + 2 : line + 4 + count;
     return end <= bytes.length ? end : -1;
   }
-  if (type !== STAR) throw new Error(`not RESP: ${bytes.latin1Slice(at, at + 40)}`);
+  if (type !== STAR) throw new Error(`not RESP: ${bytes.toString("latin1", at, at + 40)}`);
   let end = line + 2;
   for (let i = 0; i < count && end >= 0; i++) end = endOfReply(bytes, end);
   return end;
@@ -58,13 +58,13 @@ export function endOfReply(bytes: Buffer, at: number): number {
 export function decode(bytes: Buffer, at: number): { reply: Reply | ReplyError; end: number } {
   const line = lineEnd(bytes, at + 1);
   const type = bytes[at];
-  const head = bytes.latin1Slice(at + 1, line);
+  const head = bytes.toString("latin1", at + 1, line);
   if (type === PLUS) return { reply: head, end: line + 2 };
   if (type === MINUS) return { reply: new ReplyError(head), end: line + 2 };
   if (type === COLON) return { reply: Number(head), end: line + 2 };
   const count = Number(head);
   if (count < 0) return { reply: null, end: line + 2 };
-  if (type === DOLLAR) return { reply: bytes.latin1Slice(line + 2, line + 2 + count), end: line + 4 + count };
+  if (type === DOLLAR) return { reply: bytes.toString("latin1", line + 2, line + 2 + count), end: line + 4 + count };
   const replies: Reply[] = [];
   let end = line + 2;
   for (let i = 0; i < count; i++) {

@@ -1,6 +1,7 @@
 import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Child, freePort, listens } from "../child.ts";
 import { type Client, openClient } from "./client.ts";
 
@@ -27,6 +28,8 @@ export async function startServer(): Promise<Server> {
       ...["--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"],
       // An entry in the slow log would be memory that no coupon has taken.
       ...["--slowlog-max-len", "0"],
+      // What is deleted is gone when the reply comes.
+      ...["--lazyfree-lazy-user-del", "no"],
     ],
     output,
     ready: listens(port),
@@ -79,4 +82,14 @@ export function commandStat(info: ReadonlyMap<string, string>, name: string): { 
 export async function cpuSeconds(server: Server): Promise<number> {
   const info = await server.info("cpu");
   return figure(info, "used_cpu_user") + figure(info, "used_cpu_sys");
+}
+
+/**
+ * Bytes in use once no connection is left but the bench's own, and no statistics of commands: the buffers of others and the
+ * server's own histograms are memory too.
+ */
+export async function usedMemory(server: Server): Promise<number> {
+  await server.client.call("CONFIG", "RESETSTAT");
+  while (figure(await server.info("clients"), "connected_clients") > 1) await sleep(1);
+  return figure(await server.info("memory"), "used_memory");
 }

@@ -27,17 +27,18 @@ export async function load(argv: readonly string[], surroundings: Surroundings):
   try {
     const k6 = await obtainK6(surroundings, interrupts);
     const { interrupted } = interrupts;
-    const lease = api === undefined ? await leaseStack({ root, env, say, interrupted }) : undefined;
+    const lease =
+      api === undefined ? await leaseStack({ root, env, say, interrupted }) : { stack: { api }, stop: async () => {} };
     try {
       mkdirSync(join(root, ".local"), { recursive: true });
-      const settled = { SUMMARY: join(root, ".local", `k6-${script}.json`), ...settings, API: lease?.stack.api ?? api };
+      const settled = { SUMMARY: join(root, ".local", `k6-${script}.json`), ...settings, API: lease.stack.api };
       const words = Object.entries(settled).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
       const quiet = surroundings.isWatched ? [] : ["--quiet"];
       // k6 tells its makers about every run unless it is told not to.
       const args = ["run", "--no-usage-report", ...quiet, ...words, join("k6", `${script}.js`)];
       return await show(k6, args, { cwd: root, env }, interrupts);
     } finally {
-      await lease?.stop();
+      await lease.stop();
     }
   } catch (error) {
     if (!(error instanceof NoLoad || error instanceof NoStack || error instanceof Interrupted)) throw error;

@@ -32,8 +32,8 @@ async function rush(options: Options): Promise<number> {
   const { interrupted } = takeSignals();
   const lease = await obtainStack(options, { say: (line) => process.stderr.write(`${line}\n`), interrupted });
   try {
-    const rush = holdRush(options, stackOf(lease.stack), process.stderr);
-    const result = await Promise.race([rush, rejectionBy(interrupted)]);
+    const held = holdRush(options, stackOf(lease.stack), process.stderr);
+    const result = await Promise.race([held, rejectionBy(interrupted)]);
     // Whoever takes the JSON from standard output wants nothing else there.
     (options.json === "-" ? process.stderr : process.stdout).write(`\n${toText(result)}`);
     if (options.json === "-") process.stdout.write(toJson(result));
@@ -45,7 +45,10 @@ async function rush(options: Options): Promise<number> {
 }
 
 function rejectionBy(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  return new Promise((_, reject) => {
+    signal.throwIfAborted();
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
 }
 
 process.exitCode = await main(process.argv.slice(2));

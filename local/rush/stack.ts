@@ -27,7 +27,7 @@ export async function obtainStack(options: Options, how: Pick<Terms, "say" | "in
   const file = readStackFile(path);
   if (!file) throw new NoStack(`${path} describes no running stack.`);
   const api = options.api ?? file.api;
-  if (!(await answers(api))) throw new NoStack(`${api} does not answer.`);
+  if (!(await answers(api, terms.interrupted))) throw new NoStack(`${api} does not answer.`);
   return { stack: { ...file, api }, stop: async () => {} };
 }
 
