@@ -10,7 +10,7 @@
  * | `fc:v1:{id}:tally` | string | packed: what the deciding script reads and counts (layout in `coupons/tally.ts`) |
  * | `fc:v1:{id}:about` | string | JSON: the campaign's definition, for answers |
  * | `fc:v1:{id}:holders:<n>` | hash | member → packed (ticket, milliseconds since creation, idempotency key) |
- * | `fc:v1:{id}:outbox` | stream | issuances that the ledger does not have yet; group `sweep` counts re-sends |
+ * | `fc:v1:{id}:outbox` | stream | packed ticket → user: issuances that the ledger does not have yet; group `sweep` counts re-sends |
  * | `fc:v1:{id}:flow` | hash | how fast the ledger takes confirmations, for the ETA |
  */
 export const keys = {

@@ -3,6 +3,7 @@
  * names each of them, so a missing or swapped one does not compile. `tests/lua.test.ts` holds declaration against text.
  */
 
+/** Empty ones at the end are not sent: the script sees nil. */
 export type ScriptArgument = string | number | Buffer;
 
 export interface Script<K extends string, A extends string, R> {

@@ -31,7 +31,7 @@ const json = (body: unknown): ProxyResult => ({
 async function mintTokens(body: Buffer): Promise<ProxyResult> {
   let raw: unknown;
   try {
-    raw = JSON.parse(body.toString("utf8"));
+    raw = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
   } catch {
     raw = undefined;
   }

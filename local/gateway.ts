@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
 import type { Refusal } from "../core/words.ts";
 import { type ProxyResult, problem } from "../functions/http/answer.ts";
 import { invalid, type ProxyEvent } from "../functions/http/request.ts";
@@ -64,9 +64,12 @@ function logTime(time: Date): string {
 
 /** Values of one name are joined with a comma, as the payload format says. */
 function joined(entries: Iterable<readonly [string, string]>): Record<string, string> {
-  const out: Record<string, string> = {};
-  for (const [name, value] of entries) out[name] = name in out ? `${out[name]},${value}` : value;
-  return out;
+  const out = new Map<string, string>();
+  for (const [name, value] of entries) {
+    const before = out.get(name);
+    out.set(name, before === undefined ? value : `${before},${value}`);
+  }
+  return Object.fromEntries(out);
 }
 
 /** Makes the event. `parameters` are the path's, decoded. */
@@ -174,6 +177,16 @@ function write(
   response.end(response.req.method === "HEAD" ? undefined : body);
 }
 
+/** Answers what never became a request, and ends the connection. */
+function refuseRaw(socket: Duplex, refusal: Refusal): void {
+  const { statusCode, headers, body } = problem(refusal, randomUUID(), 0);
+  const lines = Object.entries({ ...headers, connection: "close", "content-length": Buffer.byteLength(body) });
+  const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join("");
+  socket.end(`HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode]}\r\n${head}\r\n${body}`);
+}
+
+const invalidHeader = (path: string, message: string) => invalid([{ in: "header", path, message }]);
+
 /** Makes the server; the caller lets it listen. */
 export function gatewayServer(options: GatewayOptions): Server {
   // The more literal a path, the earlier it is tried: `/coupons/me` before `/coupons/{id}`.
@@ -186,6 +199,8 @@ export function gatewayServer(options: GatewayOptions): Server {
 
   const serve = async (request: IncomingMessage, requestId: string): Promise<ProxyResult> => {
     const [path] = split(request.url ?? "/");
+    if (request.httpVersion === "1.1" && request.headers.host === undefined)
+      return problem(invalidHeader("host", "A request must name its host"), requestId, 0);
     const own = await options.local(request, path, () => readBody(request));
     if (own) return own;
 
@@ -199,9 +214,7 @@ export function gatewayServer(options: GatewayOptions): Server {
       const claims = route.open ? undefined : await authorize(request);
       if (!route.open && !claims) {
         request.resume();
-        return problem({ word: "unauthorized", detail: "This route needs a valid bearer token." }, requestId, 0, {
-          "www-authenticate": "Bearer",
-        });
+        return problem({ word: "unauthorized", detail: "This route needs a valid bearer token." }, requestId, 0);
       }
       const event = toEvent(
         request,
@@ -215,7 +228,8 @@ export function gatewayServer(options: GatewayOptions): Server {
     return (await options.lambdas.invoke(fallbackFile, event)) as ProxyResult;
   };
 
-  const server = createServer(async (request, response) => {
+  // Node would answer a request without a host by itself, without a body.
+  const server = createServer({ requireHostHeader: false }, async (request, response) => {
     const requestId = randomUUID();
     try {
       write(response, await serve(request, requestId));
@@ -238,18 +252,20 @@ export function gatewayServer(options: GatewayOptions): Server {
   });
   server.requestTimeout = gatewayLimits.integrationSeconds * 1_000;
   server.keepAliveTimeout = 60_000;
-  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     if (!socket.writable) return socket.destroy();
     const tooLong = error.code === "HPE_HEADER_OVERFLOW";
-    const refusal: Refusal = tooLong
-      ? { word: "too-large", detail: "The request's headers are too large." }
-      : invalid([{ in: "header", path: "", message: "This is not HTTP" }]);
-    const { statusCode, headers, body } = problem(refusal, randomUUID(), 0);
-    const lines = Object.entries({ ...headers, connection: "close", "content-length": Buffer.byteLength(body) });
-    socket.end(
-      `HTTP/1.1 ${statusCode} Bad Request\r\n${lines.map(([k, v]) => `${k}: ${v}`).join("\r\n")}\r\n\r\n${body}`,
+    refuseRaw(
+      socket,
+      tooLong
+        ? { word: "too-large", detail: "The request's headers are too large." }
+        : invalidHeader("", "This is not HTTP"),
     );
     return undefined;
+  });
+  server.on("connect", (_, socket) => refuseRaw(socket, invalidHeader("", "This is no proxy")));
+  server.on("checkExpectation", (_, response) => {
+    write(response, problem(invalidHeader("expect", "Only 100-continue can be expected"), randomUUID(), 0));
   });
   return server;
 }

@@ -170,7 +170,7 @@ describe("the window", () => {
     // The clock steps back an hour: seen from the campaign, its closing time lies ahead again.
     const closesAt = Buffer.alloc(8);
     closesAt.writeDoubleBE(Date.now() + 3_600_000);
-    await parts.ctx.redis.commands([["SETRANGE", keys.tally(id), 25, closesAt]]);
+    await parts.ctx.redis.commands([["SETRANGE", keys.tally(id), 13, closesAt]]);
     expect((await ask(id, "ben")).word).toBe("closed");
   });
 
@@ -179,7 +179,7 @@ describe("the window", () => {
     const first = couponOf(await ask(id, "ann"));
     const opensAt = Buffer.alloc(8);
     opensAt.writeDoubleBE(Date.now() + 600_000);
-    await parts.ctx.redis.commands([["SETRANGE", keys.tally(id), 17, opensAt]]);
+    await parts.ctx.redis.commands([["SETRANGE", keys.tally(id), 33, opensAt]]);
     expect(couponOf(await ask(id, "ben")).ticket).toBe(2);
     // The outbox has seen a later time than the server shows: the next issue is not earlier than that.
     const later = first.issuedAt + 600_000;

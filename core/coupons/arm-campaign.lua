@@ -23,7 +23,7 @@ if step == 'create' then
   redis.call('DEL', outbox)
   redis.call('XGROUP', 'CREATE', outbox, 'sweep', '0', 'MKSTREAM')
   local firstEtaMs, firstVersion = 1000, 1
-  redis.call('SET', tally, struct.pack('>I4I4BI4I4ddd', stock, 0, SCHEDULED + UNARMED, firstEtaMs, firstVersion, opensAt, closesAt, base))
+  redis.call('SET', tally, struct.pack('>I4I4BI4ddI4d', stock, 0, SCHEDULED + UNARMED, firstEtaMs, closesAt, base, firstVersion, opensAt))
   return { 'created' }
 end
 if not packed then return { 'missing' } end

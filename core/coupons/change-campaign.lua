@@ -16,7 +16,7 @@ local SCHEDULED, PAUSED, CLOSED, UNARMED = 1, 2, 4, 8
 
 local packed = redis.call('GET', tally)
 if not packed then return { 'missing' } end
-local _, issued, gate, etaMs, current, wasOpensAt, wasClosesAt, base = struct.unpack('>I4I4BI4I4ddd', packed)
+local _, issued, gate, etaMs, wasClosesAt, base, current, wasOpensAt = struct.unpack('>I4I4BI4ddI4d', packed)
 version, stock, opensAt, closesAt = tonumber(version), tonumber(stock), tonumber(opensAt), tonumber(closesAt)
 if version <= current then return { 'conflict', issued } end
 if stock < issued then return { 'conflict', issued } end
@@ -30,5 +30,5 @@ if closesAt ~= wasClosesAt then closed = false end
 gate = held + (scheduled and SCHEDULED or 0) + (paused == '1' and PAUSED or 0) + (closed and CLOSED or 0)
 
 redis.call('SET', about, definition)
-redis.call('SET', tally, struct.pack('>I4I4BI4I4ddd', stock, issued, gate, etaMs, version, opensAt, closesAt, base))
+redis.call('SET', tally, struct.pack('>I4I4BI4ddI4d', stock, issued, gate, etaMs, closesAt, base, version, opensAt))
 return { 'changed', issued }

@@ -66,9 +66,3 @@ export function readMessage(body: string): Delivery | undefined {
   const { v: _, outboxId, ...confirmation } = parsed.data;
   return { confirmation, outboxId };
 }
-
-/** An outbox entry's field: `ticket`, or `ticket.nth.key` when there is more to say than the usual. */
-export function readOutboxField(field: string): { ticket: number; nth: number; key: string } {
-  const [ticket = "", nth = "1", key = ""] = field.split(".");
-  return { ticket: Number(ticket), nth: Number(nth), key };
-}

@@ -15,7 +15,7 @@ local member, perUser, scan = ARGV[1], ARGV[2], ARGV[3]
 
 local packed = redis.call('GET', tally)
 if not packed then return { 'missing' } end
-local issued, base = struct.unpack('>I4', packed, 5), struct.unpack('>d', packed, 34)
+local issued, base = struct.unpack('>I4', packed, 5), struct.unpack('>d', packed, 22)
 local rate = redis.call('HMGET', flow, 'perSecond', 'settledAt')
 local backlog = redis.call('XLEN', outbox)
 local time = redis.call('TIME')
@@ -36,7 +36,7 @@ for nth = 1, tonumber(perUser) do
   local issuedAt = string.format('%d', base + sinceBase)
   local pending = 0
   for _, entry in ipairs(redis.call('XRANGE', outbox, issuedAt, issuedAt, 'COUNT', scan)) do
-    if string.match(entry[2][1], '^%d+') == tostring(ticket) then pending = 1 end
+    if struct.unpack('>I4', entry[2][1]) == ticket then pending = 1 end
   end
   reply[#reply + 1], reply[#reply + 2], reply[#reply + 3], reply[#reply + 4] = nth, ticket, base + sinceBase, pending
 end

@@ -26,15 +26,15 @@ export const issueScript = defineScript(
   "issue",
   issueText,
   ["tally", "bucket", "outbox"],
-  ["member", "user", "key", "keyText", "perUser"],
+  ["member", "perUser", "user", "key"],
   (raw): IssueReply => {
     const [word, ...facts] = Array.isArray(raw) ? raw : [];
-    const [first = 0, second = 0, , fourth = 0] = facts.map(Number);
+    const [first = 0, second = 0, nth = 0, etaMs = 0] = facts.map(Number);
     switch (word) {
       case "issued":
-        return { word, nth: first, ticket: second, outboxId: String(facts[2]), etaMs: fourth };
+        return { word, outboxId: String(facts[0]), ticket: second, nth, etaMs };
       case "replayed":
-        return { word, nth: first, ticket: second, issuedAt: Number(facts[2]), etaMs: fourth };
+        return { word, issuedAt: first, ticket: second, nth, etaMs };
       case "sold-out":
         return { word, version: first };
       case "not-open":
@@ -92,7 +92,7 @@ export function issuer(soldOut: SoldOutMemory): (ctx: IssueCtx, request: IssueRe
     if (soldOut.covers(ctx.now(), campaignId, member)) return refusalOf({ word: "sold-out", version: 0 }, request);
 
     const key = keyDigest(request.idempotencyKey);
-    const keyText = key.toString("base64url");
+    const keyText = key.toString("hex");
     const reply = await ctx.redis.run(
       issueScript,
       {
@@ -100,7 +100,12 @@ export function issuer(soldOut: SoldOutMemory): (ctx: IssueCtx, request: IssueRe
         bucket: keys.holders(campaignId, bucketOf(userId, about.buckets)),
         outbox: keys.outbox(campaignId),
       },
-      { member, user: userId, key, keyText, perUser: about.perUser },
+      {
+        member,
+        perUser: about.perUser === 1 ? "" : about.perUser,
+        user: member.equals(Buffer.from(userId)) ? "" : userId,
+        key,
+      },
     );
 
     if (reply.word === "issued") return publish(ctx, about, userId, reply, keyText);

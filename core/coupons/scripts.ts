@@ -113,9 +113,12 @@ export const settle = defineScript(
 
 export interface SweepEntry {
   readonly outboxId: string;
-  readonly field: string;
   readonly userId: string;
   readonly attempts: number;
+  readonly ticket: number;
+  readonly nth: number;
+  /** The idempotency key's digest in hexadecimal; empty for none. */
+  readonly key: string;
 }
 
 export const sweepOutbox = defineScript(
@@ -128,15 +131,17 @@ export const sweepOutbox = defineScript(
   ): { word: "found"; next: string; depth: number; oldestMs: number; entries: SweepEntry[] } | { word: "missing" } => {
     const [word, next, depth, oldestMs, ...rest] = words(raw);
     if (word === "missing") return { word };
-    if (word !== "found" || rest.length % 4 !== 0) throw new UnexpectedReply("sweep", raw);
+    if (word !== "found" || rest.length % 6 !== 0) throw new UnexpectedReply("sweep", raw);
     const entries: SweepEntry[] = [];
-    for (let i = 0; i < rest.length; i += 4) {
-      const [outboxId, field, userId, attempts] = rest.slice(i, i + 4);
+    for (let i = 0; i < rest.length; i += 6) {
+      const [outboxId, userId, attempts, ticket, nth, key] = rest.slice(i, i + 6);
       entries.push({
         outboxId: String(outboxId),
-        field: String(field),
         userId: String(userId),
         attempts: Number(attempts),
+        ticket: Number(ticket),
+        nth: Number(nth),
+        key: String(key),
       });
     }
     return { word, next: String(next), depth: Number(depth), oldestMs: Number(oldestMs), entries };

@@ -11,5 +11,5 @@ local definition = redis.call('GET', about)
 if not packed or not definition then return { 'missing' } end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local stock, issued, gate, etaMs, version, opensAt, closesAt, base = struct.unpack('>I4I4BI4I4ddd', packed)
+local stock, issued, gate, etaMs, closesAt, base, version, opensAt = struct.unpack('>I4I4BI4ddI4d', packed)
 return { 'found', stock, issued, gate, etaMs, version, opensAt, closesAt, base, now, definition }

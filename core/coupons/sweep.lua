@@ -9,8 +9,9 @@
 --      idleMostMs       the longest wait
 --      most             entries to look at
 --
--- Replies: found next depth oldestMs [outboxId field user attempts]... | missing
---          next: id to continue behind, or empty at the end; oldestMs: age of the oldest entry
+-- Replies: found next depth oldestMs [outboxId user attempts ticket nth key]... | missing
+--          next: id to continue behind, or empty at the end; oldestMs: age of the oldest entry;
+--          key: in hexadecimal
 local outbox = KEYS[1]
 local from, ageMs, idleMs, idleMostMs, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 
@@ -32,7 +33,13 @@ for _, entry in ipairs(due) do
   local attempts = before and before[4] or 0
   if attempts == 0 or before[3] >= math.min(idleMs * 2 ^ (attempts - 1), idleMostMs) then
     redis.call('XCLAIM', outbox, 'sweep', 'sweeper', 0, entry[1], 'FORCE', 'RETRYCOUNT', attempts + 1)
-    reply[#reply + 1], reply[#reply + 2], reply[#reply + 3], reply[#reply + 4] = entry[1], entry[2][1], entry[2][2], attempts + 1
+    local field = entry[2][1]
+    local ticket = struct.unpack('>I4', field)
+    local nth = #field > 5 and string.byte(field, 6) or 1
+    local key = string.format(string.rep('%02x', #field - math.min(#field, 6)), string.byte(field, 7, -1))
+    for _, fact in ipairs({ entry[1], entry[2][2], attempts + 1, ticket, nth, key }) do
+      reply[#reply + 1] = fact
+    end
   end
 end
 if #due == most then reply[2] = '(' .. due[#due][1] end

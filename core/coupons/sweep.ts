@@ -3,7 +3,7 @@ import { keys } from "../keys.ts";
 import { limits } from "../limits.ts";
 import type { CampaignAbout } from "./campaign.ts";
 import { aboutMemory } from "./campaign.ts";
-import { confirmationOf, messageOf, readOutboxField } from "./confirmation.ts";
+import { confirmationOf, messageOf } from "./confirmation.ts";
 import { type SweepEntry, sweepOutbox } from "./scripts.ts";
 
 type SweepCtx = Pick<Ctx, "redis" | "confirmations" | "couponSecret" | "now" | "log">;
@@ -65,8 +65,7 @@ export function sweeper(): (ctx: SweepCtx) => Promise<Swept> {
 }
 
 async function resend(ctx: SweepCtx, about: CampaignAbout, entries: readonly SweepEntry[]): Promise<number> {
-  const messages = entries.map(({ outboxId, field, userId }) => {
-    const { ticket, nth, key } = readOutboxField(field);
+  const messages = entries.map(({ outboxId, userId, ticket, nth, key }) => {
     const issuedAt = Number(outboxId.slice(0, outboxId.indexOf("-")));
     const issuance = { campaignId: about.campaignId, userId, ticket, nth, issuedAt };
     return messageOf(confirmationOf(issuance, about, ctx.couponSecret, key), outboxId);

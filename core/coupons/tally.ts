@@ -1,6 +1,6 @@
 /**
  * The packed string that the deciding script reads and counts. Packed, because reading it costs one GET and one unpack,
- * about a third of an HMGET of the same fields (`npm run bench`); every issue pays this.
+ * about a quarter of an HMGET of the same fields (`npm run bench`); every issue pays this.
  *
  * | bytes | field | |
  * |---|---|---|
@@ -8,10 +8,10 @@
  * | 4–7 | issued | tickets given so far |
  * | 8 | gate | zero when open; otherwise the sum of {@link GATE} bits, and the script looks closer |
  * | 9–12 | etaMs | coarse time until a new coupon is confirmed, kept by `settle.lua` |
- * | 13–16 | version | rises with every change of the campaign |
- * | 17–24 | opensAt | milliseconds since 1970 |
- * | 25–32 | closesAt | milliseconds since 1970 |
- * | 33–40 | base | milliseconds since 1970 at creation; issue times are stored relative to it |
+ * | 13–20 | closesAt | milliseconds since 1970 |
+ * | 21–28 | base | milliseconds since 1970, a day before the creation; issue times are stored relative to it |
+ * | 29–32 | version | rises with every change of the campaign |
+ * | 33–40 | opensAt | milliseconds since 1970 |
  */
 export const GATE = {
   /** Not opened yet: compare with the Redis clock. Cleared for good by the first issue, so a clock that steps back closes nothing. */

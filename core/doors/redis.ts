@@ -27,6 +27,10 @@ export interface RedisDoor {
   close(): void;
 }
 
+function isEmpty(value: ScriptArgument | undefined): boolean {
+  return typeof value !== "number" && value !== undefined && value.length === 0;
+}
+
 /** Server errors that pass by themselves: loading, failing over, out of memory. Anything else a server says is a bug of ours. */
 const PASSING = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|OOM|MISCONF|NOREPLICAS|NOAUTH)/;
 
@@ -101,11 +105,10 @@ export function openRedis(address: RedisAddress): RedisDoor {
   return {
     run: (script, keys, args) =>
       guarded(async () => {
-        const values = [
-          script.keys.length,
-          ...script.keys.map((name) => keys[name]),
-          ...script.args.map((name) => args[name]),
-        ];
+        const values: ScriptArgument[] = script.args.map((name) => args[name]);
+        // What is empty at the end is not sent: each argument costs the server as much as a look-up.
+        while (values.length > 0 && isEmpty(values.at(-1))) values.pop();
+        values.unshift(script.keys.length, ...script.keys.map((name) => keys[name]));
         let raw: unknown;
         try {
           raw = await client.call("EVALSHA", sha1(script), ...values);

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import * as z from "zod/mini";
 import { limits } from "../../core/limits.ts";
 
@@ -19,10 +20,13 @@ export const timeOut = z.iso.datetime({ precision: 3 });
 /** Text for people: no control characters, not only blanks. */
 export const name = z
   .string()
-  .check(
-    z.maxLength(limits.nameLength),
-    z.regex(/^[^\p{Cc}\p{Cs}]*\S[^\p{Cc}\p{Cs}]*$/u, "Text without control characters"),
-  );
+  .check(z.maxLength(limits.nameLength), z.regex(/^(?=\s*\S)[^\p{Cc}\p{Cs}]*$/u, "Text without control characters"));
+
+/** Whether a text is base64url of UTF-8, as every cursor is that was given out. */
+function isCursor(text: string): boolean {
+  const bytes = Buffer.from(text, "base64url");
+  return bytes.toString("base64url") === text && isUtf8(bytes);
+}
 
 export const pageQuery = z.object({
   limit: z.optional(
@@ -32,7 +36,12 @@ export const pageQuery = z.object({
     ),
   ),
   cursor: z.optional(
-    z.string().check(z.regex(new RegExp(`^[\\w-]{2,${limits.cursorLength}}$`), "A cursor from the page before")),
+    z
+      .string()
+      .check(
+        z.regex(new RegExp(`^[\\w-]{2,${limits.cursorLength}}$`), "A cursor from the page before"),
+        z.refine(isCursor, "A cursor from the page before"),
+      ),
   ),
 });
 

@@ -69,6 +69,7 @@ export function problem(
       "content-type": "application/problem+json",
       "cache-control": "no-store",
       "x-request-id": requestId,
+      ...(word === "unauthorized" ? { "www-authenticate": "Bearer" } : {}),
       ...retryAfter,
       ...headers,
     },

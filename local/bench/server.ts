@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Child, freePort, listens } from "../child.ts";
 import { type Client, openClient } from "./client.ts";
+import { encode } from "./resp.ts";
 
 /** A Redis server of the bench's own, that writes to no disk, and what its INFO tells. */
 export interface Server {
@@ -85,11 +86,16 @@ export async function cpuSeconds(server: Server): Promise<number> {
 }
 
 /**
- * Bytes in use once no connection is left but the bench's own, and no statistics of commands: the buffers of others and the
- * server's own histograms are memory too.
+ * Bytes in use without what the server keeps for those who look: other connections are waited out, its statistics of commands
+ * reset, and what the bench's own connection takes is subtracted.
  */
 export async function usedMemory(server: Server): Promise<number> {
   await server.client.call("CONFIG", "RESETSTAT");
   while (figure(await server.info("clients"), "connected_clients") > 1) await sleep(1);
-  return figure(await server.info("memory"), "used_memory");
+  // In one write, so that nothing comes between; the short reply first, because a reply that waits is memory.
+  const [own, memory] = await server.client.send([encode(["CLIENT", "INFO"]), encode(["INFO", "memory"])]);
+  const [, used = ""] = /\bused_memory:(\d+)/.exec(String(memory)) ?? [];
+  const [, ours = ""] = /\btot-mem=(\d+)/.exec(String(own)) ?? [];
+  if (used === "" || ours === "") throw new Error("Redis does not tell its memory and that of a connection");
+  return Number(used) - Number(ours);
 }
