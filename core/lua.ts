@@ -35,6 +35,20 @@ export function defineScript<const K extends string, const A extends string, R>(
   return script;
 }
 
+/**
+ * What follows EVALSHA's digest: the number of keys, the keys, the arguments, each in the script's order. Arguments that are
+ * empty at the end are left out: each costs the server as much as a look-up.
+ */
+export function valuesOf<K extends string, A extends string>(
+  script: Pick<Script<K, A, unknown>, "keys" | "args">,
+  keys: Readonly<Record<K, string>>,
+  args: Readonly<Record<A, ScriptArgument>>,
+): ScriptArgument[] {
+  const values = script.args.map((name) => args[name]);
+  while (values.length > 0 && values.at(-1)?.toString() === "") values.pop();
+  return [script.keys.length, ...script.keys.map((name) => keys[name]), ...values];
+}
+
 /** A reply that its script's header does not list. */
 export class UnexpectedReply extends Error {
   constructor(script: string, raw: unknown) {

@@ -51,6 +51,29 @@ export const issueScript = defineScript(
   },
 );
 
+/** The keys and arguments with which a user asks for a coupon of a campaign. */
+export function issueCall(
+  about: Pick<CampaignAbout, "campaignId" | "buckets" | "perUser">,
+  userId: string,
+  member: Buffer,
+  key: Buffer,
+) {
+  const { campaignId, buckets, perUser } = about;
+  return {
+    keys: {
+      tally: keys.tally(campaignId),
+      bucket: keys.holders(campaignId, bucketOf(userId, buckets)),
+      outbox: keys.outbox(campaignId),
+    },
+    args: {
+      member,
+      perUser: perUser === 1 ? "" : perUser,
+      user: member.equals(Buffer.from(userId)) ? "" : userId,
+      key,
+    },
+  };
+}
+
 export interface IssueRequest {
   readonly campaignId: string;
   readonly userId: string;
@@ -93,20 +116,8 @@ export function issuer(soldOut: SoldOutMemory): (ctx: IssueCtx, request: IssueRe
 
     const key = keyDigest(request.idempotencyKey);
     const keyText = key.toString("hex");
-    const reply = await ctx.redis.run(
-      issueScript,
-      {
-        tally: keys.tally(campaignId),
-        bucket: keys.holders(campaignId, bucketOf(userId, about.buckets)),
-        outbox: keys.outbox(campaignId),
-      },
-      {
-        member,
-        perUser: about.perUser === 1 ? "" : about.perUser,
-        user: member.equals(Buffer.from(userId)) ? "" : userId,
-        key,
-      },
-    );
+    const call = issueCall(about, userId, member, key);
+    const reply = await ctx.redis.run(issueScript, call.keys, call.args);
 
     if (reply.word === "issued") return publish(ctx, about, userId, reply, keyText);
     if (reply.word === "replayed") {

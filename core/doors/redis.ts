@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { Redis } from "ioredis";
 import { StoreUnavailable } from "../context.ts";
 import { limits } from "../limits.ts";
-import type { Script, ScriptArgument } from "../lua.ts";
+import { type Script, type ScriptArgument, valuesOf } from "../lua.ts";
 
 export interface RedisAddress {
   readonly host: string;
@@ -25,10 +25,6 @@ export interface RedisDoor {
   /** Plain commands in one round trip; replies as bytes. */
   commands(batch: readonly (readonly [name: string, ...args: ScriptArgument[]])[]): Promise<unknown[]>;
   close(): void;
-}
-
-function isEmpty(value: ScriptArgument | undefined): boolean {
-  return typeof value !== "number" && value !== undefined && value.length === 0;
 }
 
 /** Server errors that pass by themselves: loading, failing over, out of memory. Anything else a server says is a bug of ours. */
@@ -105,10 +101,7 @@ export function openRedis(address: RedisAddress): RedisDoor {
   return {
     run: (script, keys, args) =>
       guarded(async () => {
-        const values: ScriptArgument[] = script.args.map((name) => args[name]);
-        // What is empty at the end is not sent: each argument costs the server as much as a look-up.
-        while (values.length > 0 && isEmpty(values.at(-1))) values.pop();
-        values.unshift(script.keys.length, ...script.keys.map((name) => keys[name]));
+        const values = valuesOf(script, keys, args);
         let raw: unknown;
         try {
           raw = await client.call("EVALSHA", sha1(script), ...values);

@@ -12,7 +12,8 @@ import { settings } from "../../functions/stores/settings.ts";
  * checks nothing, bounds no wait, retries nothing, signs no coupon and mends nothing.
  */
 
-const redis = new Redis({ ...settings.redis(), tls: undefined } as { host: string; port: number });
+const { host, port } = settings.redis();
+const redis = new Redis({ host, port });
 const queue = settings.confirmations();
 const sqs = new SQSClient({ endpoint: queue.endpoint ?? "", useQueueUrlAsEndpoint: false });
 const sha = createHash("sha1").update(issueScript.text).digest("hex");
@@ -28,35 +29,35 @@ export async function handler(event: ProxyEvent) {
   const userId = String(event.requestContext.authorizer?.jwt?.claims.sub);
   const campaignId = event.pathParameters?.campaignId ?? "";
   const bucket = bucketOf(userId, buckets.get(campaignId) ?? (await bucketsOf(campaignId)));
-  const reply = (await redis.evalsha(
-    sha,
-    3,
-    keys.tally(campaignId),
-    keys.holders(campaignId, bucket),
-    keys.outbox(campaignId),
-    memberOf(userId),
-    userId,
-    "",
-    "",
-    1,
-  )) as [string, number, number, number | string, number];
-  const [word, nth, ticket, issued, etaMs] = reply;
-  if (word === "sold-out") return answer(409, { code: word, detail: `Campaign "${campaignId}" has no coupon left.` });
+  const reply = issueScript.reply(
+    await redis.evalsha(
+      sha,
+      issueScript.keys.length,
+      keys.tally(campaignId),
+      keys.holders(campaignId, bucket),
+      keys.outbox(campaignId),
+      memberOf(userId),
+    ),
+  );
+  if (reply.word !== "issued" && reply.word !== "replayed") {
+    return answer(409, { code: reply.word, detail: `Campaign "${campaignId}" has no coupon left.` });
+  }
 
-  const issuedAt = Number.parseInt(String(issued), 10);
+  const { ticket, nth, etaMs } = reply;
   const coupon = { couponId: `${campaignId}.${ticket}.AAAAAAAAAAAAAAAAAAAAAA`, campaignId, userId, ticket, nth };
-  if (word === "issued") {
+  const issuedAt = reply.word === "replayed" ? reply.issuedAt : Number.parseInt(reply.outboxId, 10);
+  if (reply.word === "issued") {
     await sqs.send(
       new SendMessageCommand({
         QueueUrl: queue.url,
-        MessageBody: JSON.stringify({ v: 1, ...coupon, issuedAt, outboxId: issued }),
+        MessageBody: JSON.stringify({ v: 1, ...coupon, issuedAt, outboxId: reply.outboxId }),
         MessageGroupId: `${campaignId}.${bucket % 64}`,
         MessageDeduplicationId: `${campaignId}.${ticket}.${issuedAt}`,
       }),
     );
   }
   const times = { issuedAt: new Date(issuedAt).toISOString(), etaMs };
-  return answer(word === "issued" ? 201 : 200, { ...coupon, state: "pending", ...times });
+  return answer(reply.word === "issued" ? 201 : 200, { ...coupon, state: "pending", ...times });
 }
 
 function answer(statusCode: number, body: object) {

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { issueScript } from "../../core/coupons/issue.ts";
-import { bucketCount, bucketOf, keyDigest, memberOf } from "../../core/coupons/member.ts";
+import { issueCall, issueScript } from "../../core/coupons/issue.ts";
+import { bucketCount, keyDigest, memberOf } from "../../core/coupons/member.ts";
 import { armCampaign } from "../../core/coupons/scripts.ts";
 import { keys } from "../../core/keys.ts";
+import { valuesOf } from "../../core/lua.ts";
 import type { Client } from "./client.ts";
 import { encode } from "./resp.ts";
 
@@ -45,26 +46,39 @@ export async function putCampaign(client: Client, wish: CampaignWish): Promise<B
   return campaign;
 }
 
-/** Loads the deciding script. @returns an encoder of its calls, with the keys and arguments that `issue.ts` gives it */
+/**
+ * Loads the deciding script.
+ * @returns what encodes its calls: recorded from the verb that issues coupons, so that they are the real ones
+ */
 export async function loadIssue(
   client: Client,
-): Promise<(campaign: BenchCampaign, userId: string, idempotencyKey?: string) => string> {
+): Promise<(campaign: BenchCampaign, userIds: Iterable<string>, idempotencyKey?: string) => Promise<string[]>> {
   const sha = createHash("sha1").update(issueScript.text).digest("hex");
   await client.call("SCRIPT", "LOAD", issueScript.text);
-  return ({ campaignId, buckets, perUser }, userId, idempotencyKey) => {
-    const key = keyDigest(idempotencyKey);
-    const scriptKeys = {
-      tally: keys.tally(campaignId),
-      bucket: keys.holders(campaignId, bucketOf(userId, buckets)),
-      outbox: keys.outbox(campaignId),
+
+  return async (campaign, userIds, idempotencyKey) => {
+    const calls: string[] = [];
+    const recorder: RedisDoor = {
+      async run(script, scriptKeys, args) {
+        calls.push(encode(["EVALSHA", sha, ...scriptWords(script, scriptKeys, args)]));
+        return script.reply(["closed"]);
+      },
+      command: async () => JSON.stringify(campaign),
+      commands: async () => [],
+      close: () => {},
     };
-    const args = { member: memberOf(userId), user: userId, key, keyText: key.toString("base64url"), perUser };
-    return encode([
-      "EVALSHA",
-      sha,
-      issueScript.keys.length,
-      ...issueScript.keys.map((name) => scriptKeys[name]),
-      ...issueScript.args.map((name) => args[name]),
-    ]);
+    const issue = issuer({ covers: () => false, learn: async () => {} });
+    const ctx = { redis: recorder, now: () => 0, log: () => {}, couponSecret: "", confirmations: NO_QUEUE };
+    for (const userId of userIds) await issue(ctx, { campaignId: campaign.campaignId, userId, idempotencyKey });
+    return calls;
   };
 }
+
+/** Nothing is issued while calls are recorded, so nothing is sent. */
+const NO_QUEUE: QueueDoor = {
+  send: () => Promise.reject(new Error("no queue")),
+  sendBatch: () => Promise.reject(new Error("no queue")),
+  postpone: () => Promise.reject(new Error("no queue")),
+  depth: () => Promise.reject(new Error("no queue")),
+  close: () => {},
+};

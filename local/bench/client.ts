@@ -28,6 +28,17 @@ export function openSocket(port: number): Promise<Socket> {
   });
 }
 
+/** What follows a script's text or SHA on the wire, as `core/doors/redis.ts` sends it: nothing that is empty at the end. */
+export function scriptWords<K extends string, A extends string>(
+  script: Script<K, A, unknown>,
+  keys: Readonly<Record<K, string>>,
+  args: Readonly<Record<A, ScriptArgument>>,
+): Argument[] {
+  const values: Argument[] = script.args.map((name) => args[name]);
+  while (values.length > 0 && String(values.at(-1)) === "") values.pop();
+  return [script.keys.length, ...script.keys.map((name) => keys[name]), ...values];
+}
+
 /** Splits a stream of bytes into replies. @returns what to call with each chunk */
 export function replySplitter(each: (bytes: Buffer, at: number, end: number) => void): (chunk: Buffer) => void {
   let rest: Buffer | undefined;
@@ -74,10 +85,8 @@ export async function openClient(port: number): Promise<Client> {
   return {
     call,
     send,
-    async run(script, keys, args) {
-      const names = [...script.keys.map((name) => keys[name]), ...script.args.map((name) => args[name])];
-      return script.reply(await call("EVAL", script.text, script.keys.length, ...names));
-    },
+    run: async (script, keys, args) =>
+      script.reply(await call("EVAL", script.text, ...scriptWords(script, keys, args))),
     close: () =>
       new Promise((resolve) => {
         if (socket.closed) return resolve();

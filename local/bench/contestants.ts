@@ -6,7 +6,7 @@ import { type Load, packLoad, type Shape } from "./load.ts";
 import { encode } from "./resp.ts";
 import bareText from "./set-and-counter.lua";
 import checkedText from "./set-and-counter-checked.lua";
-import { users } from "./users.ts";
+import { idsOf } from "./users.ts";
 
 /** Ways to decide who comes first, each giving a coupon to every one of so many users with nine-digit ids. */
 export interface Contestant {
@@ -30,7 +30,7 @@ const issue: Contestant = {
   async load(client, shape, stock) {
     const encoded = await loadIssue(client);
     const campaign = await putCampaign(client, { campaignId: CAMPAIGN, stock });
-    const expected = "*5\r\n$6\r\nissued\r\n:1\r\n";
+    const expected = "*5\r\n$6\r\nissued\r\n$";
     return packLoad(shape, stock, "evalsha", expected, (index) => encoded(campaign, users.numeric(index)));
   },
 };
@@ -40,9 +40,8 @@ function script(text: string, expected: string, prepare: Contestant["prepare"]):
     prepare,
     async load(client, shape, stock) {
       const sha = await loadScript(client, text);
-      return packLoad(shape, stock, "evalsha", expected, (index) =>
-        encode(["EVALSHA", sha, 2, HOLDERS, COUNTER, users.numeric(index)]),
-      );
+      const commands = idsOf("numeric", stock).map((id) => encode(["EVALSHA", sha, 2, HOLDERS, COUNTER, id]));
+      return packLoad(shape, commands, "evalsha", expected);
     },
   };
 }
@@ -58,8 +57,10 @@ const bare = script(bareText, "$6\r\nissued\r\n", (client, stock) => client.call
 
 const sadd: Contestant = {
   prepare: async () => {},
-  load: async (_, shape, stock) =>
-    packLoad(shape, stock, "sadd", ":1\r\n", (index) => encode(["SADD", HOLDERS, users.numeric(index)])),
+  load: async (_, shape, stock) => {
+    const commands = idsOf("numeric", stock).map((id) => encode(["SADD", HOLDERS, id]));
+    return packLoad(shape, commands, "sadd", ":1\r\n");
+  },
 };
 
 export const ISSUE = "issue.lua";

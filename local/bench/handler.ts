@@ -12,7 +12,7 @@ import { linkedEnv } from "./linked.ts";
 import { medianOf, ratioOf } from "./rounds.ts";
 import type { Bench, Section } from "./section.ts";
 import { table, times } from "./table.ts";
-import { users } from "./users.ts";
+import { idsOf } from "./users.ts";
 
 const HOLDERS = 1_000;
 
@@ -44,7 +44,7 @@ async function putCampaigns({ server }: Bench): Promise<void> {
   const encoded = await loadIssue(server.client);
   const loader = await openClient(server.port);
   const fill = async (campaign: BenchCampaign) => {
-    await loader.send(Array.from({ length: HOLDERS }, (_, index) => encoded(campaign, users.numeric(index))));
+    await loader.send(await encoded(campaign, idsOf("numeric", HOLDERS)));
   };
   await fill(await putCampaign(server.client, { campaignId: "open", stock: 100_000 }));
   await fill(await putCampaign(server.client, { campaignId: "sold-out", stock: HOLDERS }));

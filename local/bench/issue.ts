@@ -75,7 +75,7 @@ async function readTally({ server, progress }: Bench, calls: number, rounds: num
   const shape = { sockets: 4, pipeline: 16 };
   const pack = async (text: string, key: string) => {
     const command = encode(["EVALSHA", await loadScript(client, text), 1, key]);
-    return packLoad(shape, calls, "evalsha", ":100000\r\n", () => command);
+    return packLoad(shape, Array<string>(calls).fill(command), "evalsha", ":100000\r\n");
   };
   const loads = {
     nothing: await pack("return 100000", hash),

@@ -1,3 +1,4 @@
+import { issueScript } from "../../core/coupons/issue.ts";
 import { keys } from "../../core/keys.ts";
 import { type BenchCampaign, loadIssue, putCampaign } from "./campaign.ts";
 import { openClient } from "./client.ts";
@@ -22,8 +23,7 @@ export async function compareIssued(server: Server, ids: readonly string[]): Pro
   await server.clear();
   const encoded = await loadIssue(client);
   const campaign = await putCampaign(client, { campaignId: ISSUED, stock: ids.length });
-  const commands = ids.map((id) => encoded(campaign, id));
-  const values = await issueAll(port, commands, campaign);
+  const values = await issueAll(port, await encoded(campaign, ids), campaign);
   await send(
     port,
     inBuckets(DIRECT, ids, campaign.buckets, (index) => values[index] ?? Buffer.alloc(0)),
@@ -47,9 +47,9 @@ async function issueAll(port: number, commands: readonly string[], { base }: Ben
   const client = await openClient(port);
   const replies = await client.send(commands);
   await client.close();
-  return replies.map((reply) => {
-    const [word, , ticket, outboxId] = Array.isArray(reply) ? reply : [];
-    if (word !== "issued") throw new Error(`issue.lua replied ${String(word)}, not issued`);
-    return holderValue(Number(ticket), Number.parseInt(String(outboxId), 10) - base);
+  return replies.map((raw) => {
+    const reply = issueScript.reply(raw);
+    if (reply.word !== "issued") throw new Error(`issue.lua replied ${reply.word}, not issued`);
+    return holderValue(reply.ticket, Number.parseInt(reply.outboxId, 10) - base);
   });
 }

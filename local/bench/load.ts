@@ -22,22 +22,18 @@ export interface Shape {
   readonly pipeline: number;
 }
 
-/** Packs commands for {@link measure}. */
-export function packLoad(
-  { pipeline }: Shape,
-  count: number,
-  command: string,
-  expected: string,
-  encoded: (index: number) => string,
-): Load {
+/**
+ * Packs encoded commands for {@link measure}.
+ * @param command their name, as `commandstats` has it
+ * @param expected how every reply must begin
+ */
+export function packLoad({ pipeline }: Shape, commands: readonly string[], command: string, expected: string): Load {
   const batches = [];
-  for (let from = 0; from < count; from += pipeline) {
-    const size = Math.min(pipeline, count - from);
-    let text = "";
-    for (let i = 0; i < size; i++) text += encoded(from + i);
-    batches.push({ bytes: Buffer.from(text, "latin1"), count: size });
+  for (let from = 0; from < commands.length; from += pipeline) {
+    const batch = commands.slice(from, from + pipeline);
+    batches.push({ bytes: Buffer.from(batch.join(""), "latin1"), count: batch.length });
   }
-  return { batches, count, expected: Buffer.from(expected, "latin1"), command };
+  return { batches, count: commands.length, expected: Buffer.from(expected, "latin1"), command };
 }
 
 /** Sends the batches over the sockets, each its next one when all replies to the one before have come. */

@@ -6,7 +6,7 @@ import { type Measured, measure, packLoad, type Shape } from "./load.ts";
 import type { Bench } from "./section.ts";
 import { commandStat, figure, type Server, usedMemory } from "./server.ts";
 import { table, times, whole } from "./table.ts";
-import { users } from "./users.ts";
+import { idsOf, users } from "./users.ts";
 
 const STOCK = 10_000;
 const SHAPE: Shape = { sockets: 4, pipeline: 16 };
@@ -57,7 +57,8 @@ export async function loseInEachWay({ server, progress }: Bench, calls: number):
   const encoded = await loadIssue(client);
   const put = (campaignId: string, more: object = {}) => putCampaign(client, { campaignId, stock: STOCK, ...more });
   const full = await put("full");
-  const filling = packLoad(SHAPE, STOCK, "evalsha", "*5\r\n$6\r\nissued\r\n", (i) => encoded(full, users.numeric(i)));
+  const first = await encoded(full, idsOf("numeric", STOCK));
+  const filling = packLoad(SHAPE, first, "evalsha", "*5\r\n$6\r\nissued\r\n");
   await measure(server, filling, SHAPE);
   const paused = await put("paused");
   await pause(client, paused);
@@ -79,12 +80,14 @@ export async function loseInEachWay({ server, progress }: Bench, calls: number):
   for (const { word, parts, campaign, user, key } of ways) {
     const row = await progress.step(`losers: ${word}`, async () => {
       const reply = `*${parts}\r\n$${word.length}\r\n${word}\r\n`;
-      const pack = (count: number) =>
-        packLoad(SHAPE, count, "evalsha", reply, (index) => encoded(campaign, user(index), key));
+      const pack = async (count: number) => {
+        const ids = Array.from({ length: count }, (_, index) => user(index));
+        return packLoad(SHAPE, await encoded(campaign, ids, key), "evalsha", reply);
+      };
       // The first calls of a kind make the server's own statistics, and latch what is closed.
-      await measure(server, pack(STOCK), SHAPE);
+      await measure(server, await pack(STOCK), SHAPE);
       const before = await stateOf(server);
-      const measured = await measure(server, pack(calls), SHAPE);
+      const measured = await measure(server, await pack(calls), SHAPE);
       const stats = await server.info("commandstats");
       const writeCommands = writes.reduce((sum, name) => sum + commandStat(stats, name).calls, 0);
       return { word, calls, ...measured, before, after: await stateOf(server), writeCommands };

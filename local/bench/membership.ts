@@ -7,7 +7,7 @@ import type { Bench, Section } from "./section.ts";
 import { usedMemory } from "./server.ts";
 import { CAMPAIGN, valueAt } from "./stores.ts";
 import { table, times, whole } from "./table.ts";
-import { users } from "./users.ts";
+import { idsOf } from "./users.ts";
 
 const SHAPE = { sockets: 4, pipeline: 16 };
 const PLAIN = keys.holders(CAMPAIGN, 0);
@@ -103,36 +103,37 @@ export interface MembershipRow {
   readonly counted: number | undefined;
 }
 
+async function countYes(port: number, questions: readonly string[], says: Store["says"]): Promise<number> {
+  const asker = await openClient(port);
+  let sum = 0;
+  for (let from = 0; from < questions.length; from += 1_000) {
+    sum += (await asker.send(questions.slice(from, from + 1_000))).filter(says).length;
+  }
+  await asker.close();
+  return sum;
+}
+
 async function measureStore({ server }: Bench, store: Store, holders: number, asks: number): Promise<MembershipRow> {
   const { client, port } = server;
   const { name, tells, commands, ask, says } = store;
   const [add, look] = commands;
   await server.clear();
   const before = await usedMemory(server);
-  const adding = packLoad(SHAPE, holders, add, "", (i) => encode([add, ...store.add(users.numeric(i), i)]));
-  const added = await measure(server, adding, SHAPE);
+  const adds = idsOf("numeric", holders).map((id, index) => encode([add, ...store.add(id, index)]));
+  const added = await measure(server, packLoad(SHAPE, adds, add, ""), SHAPE);
   if (!ask) {
     const counted = Number(await client.call(look, PLAIN));
     const bytes = ((await usedMemory(server)) - before) / holders;
     return { name, tells, bytes, added, asked: undefined, missed: undefined, mistaken: undefined, counted };
   }
-  const question = (index: number) => encode([look, ...ask(users.numeric(index))]);
+  const questions = (count: number, from: number) =>
+    idsOf("numeric", count, from).map((id) => encode([look, ...ask(id)]));
   // A hash table that has just grown gives its old half back bit by bit, as it is asked.
-  const yes = async (from: number, count: number) => {
-    const asker = await openClient(port);
-    let sum = 0;
-    for (let done = 0; done < count; done += 1_000) {
-      const batch = Array.from({ length: Math.min(1_000, count - done) }, (_, i) => question(from + done + i));
-      sum += (await asker.send(batch)).filter(says).length;
-    }
-    await asker.close();
-    return sum;
-  };
-  const missed = holders - (await yes(0, holders));
-  const mistaken = await yes(holders, asks);
+  const missed = holders - (await countYes(port, questions(holders, 0), says));
+  const strangers = questions(asks, holders);
+  const mistaken = await countYes(port, strangers, says);
   const bytes = ((await usedMemory(server)) - before) / holders;
-  const asking = packLoad(SHAPE, asks, look, "", (index) => question(holders + index));
-  const asked = await measure(server, asking, SHAPE);
+  const asked = await measure(server, packLoad(SHAPE, strangers, look, ""), SHAPE);
   return { name, tells, bytes, added, asked, missed, mistaken, counted: undefined };
 }
 

@@ -10,7 +10,7 @@ import { alternate, medianOf, ratioOf } from "./rounds.ts";
 import type { Bench, Section } from "./section.ts";
 import { CAMPAIGN, inSet, packed } from "./stores.ts";
 import { table, times, whole } from "./table.ts";
-import { users } from "./users.ts";
+import { idsOf } from "./users.ts";
 
 const KINDS = [
   { kind: "numeric", label: "9 digits" },
@@ -36,7 +36,7 @@ async function listpacks(client: Client, buckets: number): Promise<{ looked: num
 
 async function measureKind({ server, progress }: Bench, { kind, label }: (typeof KINDS)[number], holders: number) {
   const step = <T>(what: string, work: () => Promise<T>) => progress.step(`memory: ${label}, ${what}`, work);
-  const ids = await step("ids", async () => Array.from({ length: holders }, (_, index) => users[kind](index)));
+  const ids = await step("ids", async () => idsOf(kind, holders));
   const buckets = bucketCount(holders);
   const setBytes = await step("plain set", () => inSet(server, ids));
   const bucketBytes = await step("buckets", () => packed(server, ids, buckets));
@@ -48,18 +48,15 @@ async function measureKind({ server, progress }: Bench, { kind, label }: (typeof
 /** What the size of a bucket costs: memory when it is small, time when it is large. */
 async function measureSizes({ server, progress }: Bench, holders: number, rounds: number) {
   const { client } = server;
-  const ids = Array.from({ length: holders }, (_, index) => users.numeric(index));
-  const campaignOf = (size: number) => ({ campaignId: CAMPAIGN, stock: holders, size });
+  const ids = idsOf("numeric", holders);
   const encoded = await loadIssue(client);
   const names = BUCKET_SIZES.map(String);
   const rushes = await alternate(names, rounds, (name, round) =>
     progress.step(`memory: round ${round + 1} of ${rounds}, ${name} holders per bucket`, async () => {
       await server.clear();
-      const campaign = await putCampaign(client, campaignOf(Number(name)));
+      const campaign = await putCampaign(client, { campaignId: CAMPAIGN, stock: holders });
       const sized = { ...campaign, buckets: Math.ceil(holders / Number(name)) };
-      const load = packLoad(SHAPE, holders, "evalsha", "*5\r\n$6\r\nissued\r\n", (index) =>
-        encoded(sized, ids[index] ?? ""),
-      );
+      const load = packLoad(SHAPE, await encoded(sized, ids), "evalsha", "*5\r\n$6\r\nissued\r\n");
       return measure(server, load, SHAPE);
     }),
   );
@@ -85,7 +82,8 @@ export const memory: Section = {
     const holders = quick ? 100_000 : 1_000_000;
     const kinds = [];
     for (const kind of KINDS) kinds.push(await measureKind(bench, kind, holders));
-    const sizes = await measureSizes(bench, quick ? 20_000 : 100_000, 3);
+    const coupons = quick ? 20_000 : 100_000;
+    const sizes = await measureSizes(bench, coupons, 3);
 
     const [numeric] = kinds;
     const share = numeric?.share ?? Number.NaN;
@@ -116,7 +114,7 @@ Bytes of used_memory per holder, keys and all. The set knows who holds a coupon;
 outbox: bytes more for each coupon until it is confirmed. listpack: buckets in Redis' packed form, of those looked at.
 as issued: buckets of ${whole(SAMPLE)} real issues that equal those written here, byte for byte.
 
-Holders per bucket, ${whole(sizes[0] ? (quick ? 20_000 : 100_000) : 0)} coupons to 9-digit ids.
+Holders per bucket, ${whole(coupons)} coupons to 9-digit ids.
 
 ${table([
   ["holders per bucket", "bytes per holder", "server CPU µs per issue", `÷ ${limits.holdersPerBucket}`],
@@ -127,6 +125,6 @@ ${table([
     times(cpuRatio),
   ]),
 ])}`;
-    return { text, bars, figures: { holders, kinds, sizes } };
+    return { text, bars, figures: { holders, kinds, coupons, sizes } };
   },
 };

@@ -12,3 +12,8 @@ export const users = {
   /** Thirty characters with a prefix, as services that sell sign-in give it. */
   prefixed: (index: number) => `auth0|${createHash("md5").update(`prefixed-${index}`).digest("hex").slice(0, 24)}`,
 } as const;
+
+/** So many ids of a kind, from one number on. */
+export function idsOf(kind: keyof typeof users, count: number, from = 0): string[] {
+  return Array.from({ length: count }, (_, index) => users[kind](from + index));
+}
