@@ -20,7 +20,7 @@ export interface LambdaContext {
  * Invocations of one function at once; more wait their turn. Lambda would give each an environment with a processor of its
  * own; here they share one, and a thousand at once would take their turns so long that every store seems to have timed out.
  */
-const ENVIRONMENTS = 128;
+const ENVIRONMENTS = 64;
 
 /** Lets so many pass at a time, the others in the order in which they came. */
 function turnstile(places: number) {
