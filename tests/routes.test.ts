@@ -217,7 +217,7 @@ describe("POST /campaigns/{campaignId}/coupons", () => {
     const id = await shop.campaign();
     const ann = await shop.token("ann");
     const answers = await Promise.all(Array.from({ length: 1_000 }, () => shop.ask(id, ann)));
-    expect(answers.filter((answer) => answer.status === 201)).toHaveLength(1);
+    expect(answers.filter((answer) => answer.status === 201 || answer.status === 202)).toHaveLength(1);
     expect(answers.filter((answer) => answer.status === 200)).toHaveLength(999);
     expect(new Set(answers.map((answer) => JSON.stringify(answer.body))).size).toBe(1);
     expect((await shop.call("GET", `/campaigns/${id}`)).body.issued).toBe(1);
