@@ -1,32 +1,10 @@
-import { builtinModules } from "node:module";
 import { join } from "node:path";
-import { type BuildResult, build, type Plugin } from "esbuild";
+import { type BuildResult, build } from "esbuild";
 
 /**
  * The Lambda bundles, built the same way for the deployment, the laptop's stack and the bench: one self-contained file a
  * function, ESM, minified.
  */
-
-const BUILTINS = new Set(builtinModules.filter((name) => !name.startsWith("_")));
-
-/**
- * Gives Node's own modules through `process.getBuiltinModule` instead of an ESM import. An import of `node:http` makes Node
- * read every export of it, which loads a WebSocket and an HTTP client that nothing here uses: a fifth of a cold start
- * (`npm run bench` shows both).
- */
-const lazyBuiltins: Plugin = {
-  name: "lazy-builtins",
-  setup(builder) {
-    builder.onResolve({ filter: /^(node:)?[a-z0-9_/]+$/ }, ({ path }) => {
-      const name = path.replace(/^node:/, "");
-      return BUILTINS.has(name) ? { path: name, namespace: "lazy-builtin", sideEffects: false } : undefined;
-    });
-    builder.onLoad({ filter: /.*/, namespace: "lazy-builtin" }, ({ path }) => ({
-      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(`node:${path}`)})`,
-      loader: "js",
-    }));
-  },
-};
 
 export interface BundleOptions {
   /** Folder of the project. */
@@ -35,8 +13,6 @@ export interface BundleOptions {
   readonly outDir: string;
   /** Files to bundle, by the name that each gets. */
   readonly entries: Readonly<Record<string, string>>;
-  /** Off only to measure what it saves. */
-  readonly lazyBuiltins?: boolean;
 }
 
 /** Bundles each entry into `<outDir>/<name>/index.mjs`. Throws with esbuild's messages when one does not build. */
@@ -62,6 +38,5 @@ export function bundle(options: BundleOptions): Promise<BuildResult> {
     banner: {
       js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
     },
-    plugins: options.lazyBuiltins === false ? [] : [lazyBuiltins],
   });
 }

@@ -96,7 +96,7 @@ export function saysReady(child: ChildProcess): Promise<void> {
 }
 
 /** Readiness of a server: something listens at its port. */
-export function listens(port: number): () => Promise<void> {
+export function listens(port: number): (child: ChildProcess) => Promise<void> {
   const attempt = () =>
     new Promise<boolean>((resolve) => {
       const socket = connect(port, "127.0.0.1");
@@ -106,8 +106,15 @@ export function listens(port: number): () => Promise<void> {
       });
       socket.once("error", () => resolve(false));
     });
-  return async () => {
-    while (!(await attempt())) await new Promise((resolve) => setTimeout(resolve, 15));
+  return async (child) => {
+    // A program that could not be spawned, or has ended, will never listen. Its end is what the start fails with; this
+    // only stops to ask, and never says ready.
+    const mayStill = () => child.pid !== undefined && child.exitCode === null && child.signalCode === null;
+    while (!(await attempt())) {
+      if (!mayStill()) return new Promise(() => {});
+      await new Promise((resolve) => setTimeout(resolve, 15));
+    }
+    return undefined;
   };
 }
 

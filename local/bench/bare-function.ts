@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
 import { SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { Redis } from "ioredis";
-import { issueScript } from "../../core/coupons/issue.ts";
-import { bucketOf, memberOf } from "../../core/coupons/member.ts";
+import type { CampaignAbout } from "../../core/coupons/campaign.ts";
+import { issueCall, issueScript } from "../../core/coupons/issue.ts";
+import { groupOf, memberOf } from "../../core/coupons/member.ts";
 import { keys } from "../../core/keys.ts";
+import { valuesOf } from "../../core/lua.ts";
 import type { ProxyEvent } from "../../functions/http/request.ts";
 import { settings } from "../../functions/stores/settings.ts";
 
@@ -17,28 +19,20 @@ const redis = new Redis({ host, port });
 const queue = settings.confirmations();
 const sqs = new SQSClient({ endpoint: queue.endpoint ?? "", useQueueUrlAsEndpoint: false });
 const sha = createHash("sha1").update(issueScript.text).digest("hex");
-const buckets = new Map<string, number>();
+const memory = new Map<string, CampaignAbout>();
 
-async function bucketsOf(campaignId: string): Promise<number> {
-  const about = JSON.parse((await redis.get(keys.about(campaignId))) ?? "{}") as { buckets: number };
-  buckets.set(campaignId, about.buckets);
-  return about.buckets;
+async function read(campaignId: string): Promise<CampaignAbout> {
+  const about = JSON.parse((await redis.get(keys.about(campaignId))) ?? "") as CampaignAbout;
+  memory.set(campaignId, about);
+  return about;
 }
 
 export async function handler(event: ProxyEvent) {
   const userId = String(event.requestContext.authorizer?.jwt?.claims.sub);
   const campaignId = event.pathParameters?.campaignId ?? "";
-  const bucket = bucketOf(userId, buckets.get(campaignId) ?? (await bucketsOf(campaignId)));
-  const reply = issueScript.reply(
-    await redis.evalsha(
-      sha,
-      issueScript.keys.length,
-      keys.tally(campaignId),
-      keys.holders(campaignId, bucket),
-      keys.outbox(campaignId),
-      memberOf(userId),
-    ),
-  );
+  const about = memory.get(campaignId) ?? (await read(campaignId));
+  const call = issueCall(about, userId, memberOf(userId), Buffer.alloc(0));
+  const reply = issueScript.reply(await redis.call("EVALSHA", sha, ...valuesOf(issueScript, call.keys, call.args)));
   if (reply.word !== "issued" && reply.word !== "replayed") {
     return answer(409, { code: reply.word, detail: `Campaign "${campaignId}" has no coupon left.` });
   }
@@ -51,7 +45,7 @@ export async function handler(event: ProxyEvent) {
       new SendMessageCommand({
         QueueUrl: queue.url,
         MessageBody: JSON.stringify({ v: 1, ...coupon, issuedAt, outboxId: reply.outboxId }),
-        MessageGroupId: `${campaignId}.${bucket % 64}`,
+        MessageGroupId: groupOf(campaignId, userId),
         MessageDeduplicationId: `${campaignId}.${ticket}.${issuedAt}`,
       }),
     );

@@ -46,39 +46,17 @@ export async function putCampaign(client: Client, wish: CampaignWish): Promise<B
   return campaign;
 }
 
-/**
- * Loads the deciding script.
- * @returns what encodes its calls: recorded from the verb that issues coupons, so that they are the real ones
- */
+/** Loads the deciding script. @returns an encoder of its calls, with the keys and arguments that the issuing function sends */
 export async function loadIssue(
   client: Client,
-): Promise<(campaign: BenchCampaign, userIds: Iterable<string>, idempotencyKey?: string) => Promise<string[]>> {
+): Promise<(campaign: BenchCampaign, userIds: readonly string[], idempotencyKey?: string) => string[]> {
   const sha = createHash("sha1").update(issueScript.text).digest("hex");
   await client.call("SCRIPT", "LOAD", issueScript.text);
-
-  return async (campaign, userIds, idempotencyKey) => {
-    const calls: string[] = [];
-    const recorder: RedisDoor = {
-      async run(script, scriptKeys, args) {
-        calls.push(encode(["EVALSHA", sha, ...scriptWords(script, scriptKeys, args)]));
-        return script.reply(["closed"]);
-      },
-      command: async () => JSON.stringify(campaign),
-      commands: async () => [],
-      close: () => {},
-    };
-    const issue = issuer({ covers: () => false, learn: async () => {} });
-    const ctx = { redis: recorder, now: () => 0, log: () => {}, couponSecret: "", confirmations: NO_QUEUE };
-    for (const userId of userIds) await issue(ctx, { campaignId: campaign.campaignId, userId, idempotencyKey });
-    return calls;
+  return (campaign, userIds, idempotencyKey) => {
+    const key = keyDigest(idempotencyKey);
+    return userIds.map((userId) => {
+      const call = issueCall(campaign, userId, memberOf(userId), key);
+      return encode(["EVALSHA", sha, ...valuesOf(issueScript, call.keys, call.args)]);
+    });
   };
 }
-
-/** Nothing is issued while calls are recorded, so nothing is sent. */
-const NO_QUEUE: QueueDoor = {
-  send: () => Promise.reject(new Error("no queue")),
-  sendBatch: () => Promise.reject(new Error("no queue")),
-  postpone: () => Promise.reject(new Error("no queue")),
-  depth: () => Promise.reject(new Error("no queue")),
-  close: () => {},
-};

@@ -1,5 +1,5 @@
 import { connect, type Socket } from "node:net";
-import type { Script, ScriptArgument } from "../../core/lua.ts";
+import { type Script, type ScriptArgument, valuesOf } from "../../core/lua.ts";
 import { type Argument, decode, encode, endOfReply, type Reply, ReplyError } from "./resp.ts";
 
 /** One connection to Redis, without a library's cost in what is measured. Bulk strings arrive as latin1. */
@@ -26,17 +26,6 @@ export function openSocket(port: number): Promise<Socket> {
       resolve(socket);
     });
   });
-}
-
-/** What follows a script's text or SHA on the wire, as `core/doors/redis.ts` sends it: nothing that is empty at the end. */
-export function scriptWords<K extends string, A extends string>(
-  script: Script<K, A, unknown>,
-  keys: Readonly<Record<K, string>>,
-  args: Readonly<Record<A, ScriptArgument>>,
-): Argument[] {
-  const values: Argument[] = script.args.map((name) => args[name]);
-  while (values.length > 0 && String(values.at(-1)) === "") values.pop();
-  return [script.keys.length, ...script.keys.map((name) => keys[name]), ...values];
 }
 
 /** Splits a stream of bytes into replies. @returns what to call with each chunk */
@@ -85,8 +74,7 @@ export async function openClient(port: number): Promise<Client> {
   return {
     call,
     send,
-    run: async (script, keys, args) =>
-      script.reply(await call("EVAL", script.text, ...scriptWords(script, keys, args))),
+    run: async (script, keys, args) => script.reply(await call("EVAL", script.text, ...valuesOf(script, keys, args))),
     close: () =>
       new Promise((resolve) => {
         if (socket.closed) return resolve();

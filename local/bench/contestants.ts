@@ -30,8 +30,8 @@ const issue: Contestant = {
   async load(client, shape, stock) {
     const encoded = await loadIssue(client);
     const campaign = await putCampaign(client, { campaignId: CAMPAIGN, stock });
-    const expected = "*5\r\n$6\r\nissued\r\n$";
-    return packLoad(shape, stock, "evalsha", expected, (index) => encoded(campaign, users.numeric(index)));
+    const commands = encoded(campaign, idsOf("numeric", stock));
+    return packLoad(shape, commands, "evalsha", "*5\r\n$6\r\nissued\r\n");
   },
 };
 

@@ -117,3 +117,5 @@ process.on("message", async (job: Job) => {
     process.send?.({ error: error instanceof Error ? error.message : String(error) }, () => process.exit(1));
   }
 });
+// Nobody is left to hear what was measured.
+process.on("disconnect", () => process.exit(1));

@@ -44,7 +44,7 @@ async function putCampaigns({ server }: Bench): Promise<void> {
   const encoded = await loadIssue(server.client);
   const loader = await openClient(server.port);
   const fill = async (campaign: BenchCampaign) => {
-    await loader.send(await encoded(campaign, idsOf("numeric", HOLDERS)));
+    await loader.send(encoded(campaign, idsOf("numeric", HOLDERS)));
   };
   await fill(await putCampaign(server.client, { campaignId: "open", stock: 100_000 }));
   await fill(await putCampaign(server.client, { campaignId: "sold-out", stock: HOLDERS }));

@@ -23,7 +23,7 @@ export async function compareIssued(server: Server, ids: readonly string[]): Pro
   await server.clear();
   const encoded = await loadIssue(client);
   const campaign = await putCampaign(client, { campaignId: ISSUED, stock: ids.length });
-  const values = await issueAll(port, await encoded(campaign, ids), campaign);
+  const values = await issueAll(port, encoded(campaign, ids), campaign);
   await send(
     port,
     inBuckets(DIRECT, ids, campaign.buckets, (index) => values[index] ?? Buffer.alloc(0)),

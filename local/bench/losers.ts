@@ -57,7 +57,7 @@ export async function loseInEachWay({ server, progress }: Bench, calls: number):
   const encoded = await loadIssue(client);
   const put = (campaignId: string, more: object = {}) => putCampaign(client, { campaignId, stock: STOCK, ...more });
   const full = await put("full");
-  const first = await encoded(full, idsOf("numeric", STOCK));
+  const first = encoded(full, idsOf("numeric", STOCK));
   const filling = packLoad(SHAPE, first, "evalsha", "*5\r\n$6\r\nissued\r\n");
   await measure(server, filling, SHAPE);
   const paused = await put("paused");
@@ -80,14 +80,14 @@ export async function loseInEachWay({ server, progress }: Bench, calls: number):
   for (const { word, parts, campaign, user, key } of ways) {
     const row = await progress.step(`losers: ${word}`, async () => {
       const reply = `*${parts}\r\n$${word.length}\r\n${word}\r\n`;
-      const pack = async (count: number) => {
+      const pack = (count: number) => {
         const ids = Array.from({ length: count }, (_, index) => user(index));
-        return packLoad(SHAPE, await encoded(campaign, ids, key), "evalsha", reply);
+        return packLoad(SHAPE, encoded(campaign, ids, key), "evalsha", reply);
       };
       // The first calls of a kind make the server's own statistics, and latch what is closed.
-      await measure(server, await pack(STOCK), SHAPE);
+      await measure(server, pack(STOCK), SHAPE);
       const before = await stateOf(server);
-      const measured = await measure(server, await pack(calls), SHAPE);
+      const measured = await measure(server, pack(calls), SHAPE);
       const stats = await server.info("commandstats");
       const writeCommands = writes.reduce((sum, name) => sum + commandStat(stats, name).calls, 0);
       return { word, calls, ...measured, before, after: await stateOf(server), writeCommands };

@@ -92,4 +92,6 @@ function summaryText(machine: Machine, bars: readonly Bar[], quick: boolean): st
   return `${machineLine(machine)}\n${note}\n${table([["bar", "wanted", "measured", ""], ...rows])}\n`;
 }
 
-process.exitCode = await main(process.argv.slice(2));
+const status = await main(process.argv.slice(2));
+// Written out, then gone: what a failed start has left behind must not keep the process.
+process.stdout.write("", () => process.exit(status));

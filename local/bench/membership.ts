@@ -148,29 +148,28 @@ export const membership: Section = {
       rows.push(await bench.progress.step(`membership: ${store.name}`, work));
     }
     const [set] = rows;
-    const wrong = ({ missed, mistaken, counted }: MembershipRow) => {
-      if (counted !== undefined) return `counts ${whole(counted)}`;
-      return `${whole(missed ?? 0)} missed, ${whole(mistaken ?? 0)} mistaken`;
-    };
+    const count = (number: number | undefined) => (number === undefined ? "–" : whole(number));
     const text = `${whole(holders)} holders with 9-digit ids, then ${whole(asks)} strangers.
 
 ${table([
-  ["", "bytes per holder", "÷ set", "adds/s", "CPU µs", "asks/s", "CPU µs", "wrong", "tells"],
+  ["", "bytes", "÷ set", "adds/s", "CPU µs", "asks/s", "CPU µs", "missed", "mistaken", "tells"],
   ...rows.map((row) => [
     row.name,
     row.bytes.toFixed(1),
     times(row.bytes / (set?.bytes ?? Number.NaN)),
     whole(row.added.perSecond),
     row.added.cpuMicros.toFixed(2),
-    row.asked ? whole(row.asked.perSecond) : "–",
+    count(row.asked?.perSecond),
     row.asked ? row.asked.cpuMicros.toFixed(2) : "–",
-    wrong(row),
-    row.tells,
+    count(row.missed),
+    count(row.mistaken),
+    row.counted === undefined ? row.tells : `${row.tells}: ${whole(row.counted)}`,
   ]),
 ])}
 
-missed: holders who were said to hold none. mistaken: strangers who were said to hold one. A bitmap is as long as the largest
-id, however few hold a coupon. The Bloom filter is seven bits set or read by one BITFIELD; no coupon can be taken back from it.`;
+bytes: per holder, keys and all. missed: holders who were said to hold none. mistaken: strangers who were said to hold one.
+A bitmap is as long as the largest id, however few hold a coupon. The Bloom filter is seven bits set or read by one BITFIELD;
+no coupon can be taken back from it.`;
     return { text, bars: [], figures: { holders, asks, rows } };
   },
 };

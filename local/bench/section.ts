@@ -1,5 +1,6 @@
 import type { Progress } from "./progress.ts";
 import type { Server } from "./server.ts";
+import { times } from "./table.ts";
 
 /** What every section gets. */
 export interface Bench {
@@ -17,6 +18,11 @@ export interface Bar {
   readonly wanted: string;
   readonly measured: string;
   readonly meets: boolean;
+}
+
+/** A bar for a ratio, judged as it is shown. */
+export function ratioBar(name: string, ratio: number, most: number): Bar {
+  return { name, wanted: `≤ ${times(most)}`, measured: times(ratio), meets: Number(ratio.toFixed(2)) <= most };
 }
 
 export interface Outcome {

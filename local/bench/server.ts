@@ -38,7 +38,16 @@ export async function startServer(): Promise<Server> {
     // A server that dies ends the bench: its connections break.
     restartMs: 60_000,
   });
-  await child.start();
+  const discard = () => {
+    closeSync(output);
+    rmSync(dir, { recursive: true, force: true });
+  };
+  try {
+    await child.start();
+  } catch (error) {
+    discard();
+    throw new Error(`${error instanceof Error ? error.message : error}. FIRSTCOME_REDIS_SERVER names another binary.`);
+  }
   const client = await openClient(port);
   return {
     port,
@@ -60,8 +69,7 @@ export async function startServer(): Promise<Server> {
     async stop() {
       await client.close();
       await child.stop();
-      closeSync(output);
-      rmSync(dir, { recursive: true, force: true });
+      discard();
     },
   };
 }

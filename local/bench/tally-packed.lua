@@ -6,5 +6,5 @@
 local tally = KEYS[1]
 
 local packed = redis.call('GET', tally)
-local stock, issued, gate, etaMs, version, opensAt, closesAt, base = struct.unpack('>I4I4BI4I4ddd', packed)
+local stock, issued, gate, etaMs, closesAt, base = struct.unpack('>I4I4BI4dd', packed)
 return stock
