@@ -81,7 +81,7 @@ export const bundles: Section = {
         ),
       );
     const alone = await cold([...files.keys()], "nothing");
-    const withHttp = await cold([EMPTY, PLAIN, EAGER, ISSUE], "http");
+    const withHttp = await cold([EMPTY, PLAIN, ISSUE], "http");
     const sizes = new Map(
       [...files].map(([name, file]) => {
         const bytes = readFileSync(file);
