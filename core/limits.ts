@@ -56,7 +56,10 @@ export const limits = {
   rememberedCampaigns: 1_000,
   /** A campaign's immutable facts are read again after this, so that a mistake by hand in Redis heals. */
   aboutMemoryMs: 60_000,
-  /** Redis: one command, one connection attempt. Two commands and a publish fit in the two seconds a caller waits at most. */
+  /**
+   * Redis: one command, one connection attempt. A command and a publish fit in the two seconds that a caller waits at most; a
+   * container's first request for a campaign asks once more.
+   */
   redisCommandMs: 600,
   redisConnectMs: 500,
   /** SQS: one attempt, and all attempts of one publish together. */

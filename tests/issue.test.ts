@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { change, registerAll, show } from "../core/coupons/campaign.ts";
+import { change, create, registerAll, show } from "../core/coupons/campaign.ts";
 import { type IssueResult, issuer } from "../core/coupons/issue.ts";
 import { campaigns } from "../core/coupons/ledger.ts";
 import { groupOf, memberOf } from "../core/coupons/member.ts";
 import { soldOutMemory } from "../core/coupons/sold-out.ts";
 import { keys } from "../core/keys.ts";
 import { limits } from "../core/limits.ts";
+import { defineScript, scripts, UnexpectedReply } from "../core/lua.ts";
+import { unique } from "./setup/client.ts";
 import { type Parts, startParts } from "./setup/parts.ts";
 
 let parts: Parts;
@@ -214,6 +216,31 @@ describe("a campaign", () => {
     }
   });
 
+  it("whose creation was cut before it was armed is not changed: the ledger must never call unarmed what Redis issues from", async () => {
+    const now = Date.now();
+    const draft = {
+      campaignId: unique("c"),
+      name: "cut",
+      stock: 3,
+      perUser: 1,
+      opensAt: now - 60_000,
+      closesAt: now + 3_600_000,
+    };
+    // The creation gets as far as the copy in Redis; a change comes in between; then the creation goes on.
+    let changed: unknown;
+    const table = {
+      ...parts.ctx.table,
+      putVersion: async (...args: Parameters<typeof parts.ctx.table.putVersion>) => {
+        changed ??= (await change(parts.ctx, draft.campaignId, { name: "in between" })).word;
+        return parts.ctx.table.putVersion(...args);
+      },
+    };
+    await create({ ...parts.ctx, table }, draft);
+    expect(changed).toBe("recovering");
+    expect(await campaigns.get(parts.ctx, draft.campaignId)).toMatchObject({ armed: true, name: "cut" });
+    expect((await ask(draft.campaignId, "ann")).word).toBe("issued");
+  });
+
   it("behind a waiting room is refused without a pass", async () => {
     const id = await parts.campaign({ roomId: "lobby" });
     expect((await ask(id, "ann")).word).toBe("pass-required");
@@ -301,5 +328,15 @@ describe("a loser", () => {
     expect((await oneHost(ctx, { campaignId: id, userId: "late-1" })).word).toBe("issued");
     expect((await oneHost(ctx, { campaignId: id, userId: "late-2" })).word).toBe("sold-out");
     expect((await oneHost(ctx, { campaignId: id, userId: "late-1" })).word).toBe("replayed");
+  });
+});
+
+describe("the door to Redis", () => {
+  it("throws a reply that no header lists as what it is, a bug, and not as a store out of reach", async () => {
+    const odd = defineScript("show-campaign", "return 'odd'", [], [], (raw) => {
+      throw new UnexpectedReply("odd", raw);
+    });
+    scripts.pop();
+    await expect(parts.ctx.redis.run(odd, {}, {})).rejects.toThrow(UnexpectedReply);
   });
 });

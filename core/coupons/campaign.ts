@@ -52,12 +52,13 @@ export interface CampaignView extends CampaignAbout {
 
 type Stored = CampaignAbout & { readonly name: string };
 
-const refuse = {
+/** Refusals that several verbs give. */
+export const refuse = {
   unknown: (campaignId: string): Refusal => ({ word: "unknown", detail: `There is no campaign "${campaignId}".` }),
-  recovering: (): Refusal => ({
+  recovering: (campaignId: string): Refusal => ({
     word: "recovering",
-    detail: "The campaign is being recovered and issues nothing until that is done.",
-    retryAfterMs: 5_000,
+    detail: `Campaign "${campaignId}" is being recovered and issues nothing until that is done.`,
+    retryAfterMs: 5 * limits.retryAfterMs,
   }),
 };
 
@@ -177,13 +178,19 @@ export async function registerAll(ctx: Pick<Ctx, "redis" | "table">): Promise<nu
   return count;
 }
 
+/** @returns undefined when Redis does not have the campaign */
+async function readLive(ctx: Pick<Ctx, "redis">, campaignId: string): Promise<CampaignView | undefined> {
+  const shown = await ctx.redis.run(showCampaign, { tally: keys.tally(campaignId), about: keys.about(campaignId) }, {});
+  return shown.word === "found" ? viewOf(shown.tally, shown.definition) : undefined;
+}
+
 /** Shows one campaign: live from Redis, or as `recovering` from the ledger when Redis has lost it. */
 export async function show(
   ctx: Pick<Ctx, "redis" | "table" | "now">,
   campaignId: string,
 ): Promise<{ word: "found"; campaign: CampaignView } | Refusal> {
-  const shown = await ctx.redis.run(showCampaign, { tally: keys.tally(campaignId), about: keys.about(campaignId) }, {});
-  if (shown.word === "found") return { word: "found", campaign: viewOf(shown.tally, shown.definition) };
+  const live = await readLive(ctx, campaignId);
+  if (live) return { word: "found", campaign: live };
   const record = await campaigns.get(ctx, campaignId);
   if (!record) return refuse.unknown(campaignId);
   return { word: "found", campaign: lostView(record, ctx.now()) };
@@ -197,13 +204,7 @@ export async function list(
   const { records, more } = await campaigns.page(ctx, page);
   const items = await Promise.all(
     records.map(async (record) => {
-      const { campaignId } = record;
-      const shown = await ctx.redis.run(
-        showCampaign,
-        { tally: keys.tally(campaignId), about: keys.about(campaignId) },
-        {},
-      );
-      return shown.word === "found" ? viewOf(shown.tally, shown.definition) : lostView(record, ctx.now());
+      return (await readLive(ctx, record.campaignId)) ?? lostView(record, ctx.now());
     }),
   );
   const last = records.at(-1);
@@ -230,6 +231,9 @@ export async function change(
 ): Promise<{ word: "changed"; campaign: CampaignView } | Refusal> {
   const record = await campaigns.get(ctx, campaignId);
   if (!record) return refuse.unknown(campaignId);
+  // Its creation is not complete. A new version now would make the mark that Redis has it miss its condition, and a campaign
+  // that issues would look like one that may be filled from its stock.
+  if (!record.armed) return refuse.recovering(campaignId);
   const wished = Object.fromEntries(Object.entries(wish).filter(([, value]) => value !== undefined));
   const next: CampaignRecord = { ...record, ...wished, version: record.version + 1 };
   if (next.closesAt <= next.opensAt) {
@@ -255,7 +259,7 @@ export async function change(
       definition: definitionOf(next),
     },
   );
-  if (decided.word === "missing") return refuse.recovering();
+  if (decided.word === "missing") return refuse.recovering(campaignId);
   if (decided.word === "conflict") {
     return decided.issued > next.stock
       ? { word: "conflict", detail: `${decided.issued} coupons are issued; the stock cannot be ${next.stock}.` }
@@ -297,5 +301,5 @@ export async function refuseMissing(ctx: Pick<Ctx, "redis">, campaignId: string)
     ctx.redis.command("EXISTS", keys.campaigns),
     ctx.redis.command("SISMEMBER", keys.campaigns, campaignId),
   ]);
-  return Number(registered) === 1 && Number(known) === 0 ? refuse.unknown(campaignId) : refuse.recovering();
+  return Number(registered) === 1 && Number(known) === 0 ? refuse.unknown(campaignId) : refuse.recovering(campaignId);
 }

@@ -4,7 +4,7 @@ import { keys } from "../keys.ts";
 import { limits } from "../limits.ts";
 import { defineScript, UnexpectedReply } from "../lua.ts";
 import type { Refusal } from "../words.ts";
-import { aboutMemory, type CampaignAbout, refuseMissing } from "./campaign.ts";
+import { aboutMemory, type CampaignAbout, refuse, refuseMissing } from "./campaign.ts";
 import { confirmationOf, messageOf } from "./confirmation.ts";
 import type { Coupon } from "./coupon.ts";
 import issueText from "./issue.lua";
@@ -191,11 +191,7 @@ function refusalOf(
         retryAfterMs: 5 * limits.retryAfterMs,
       };
     case "recovering":
-      return {
-        word: "recovering",
-        detail: `Campaign "${campaignId}" is being recovered and issues nothing until that is done.`,
-        retryAfterMs: 5 * limits.retryAfterMs,
-      };
+      return refuse.recovering(campaignId);
     case "not-open":
       return {
         word: "not-open",

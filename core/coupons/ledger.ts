@@ -50,7 +50,7 @@ export const campaigns = {
   putVersion: (ctx: LedgerCtx, record: CampaignRecord, version: number): Promise<boolean> =>
     ctx.table.putVersion({ pk: CAMPAIGNS, sk: record.campaignId }, campaignAttributes(record), version),
 
-  /** Marks that Redis has the campaign. Repeating it is harmless; so is losing against a later change, which implies it. */
+  /** Marks that Redis has the campaign. Repeating it is harmless; so is losing against a later change, which only an armed campaign takes. */
   arm: async (ctx: LedgerCtx, record: CampaignRecord): Promise<void> => {
     await campaigns.putVersion(ctx, { ...record, armed: true }, record.version);
   },

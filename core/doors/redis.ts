@@ -99,18 +99,19 @@ export function openRedis(address: RedisAddress): RedisDoor {
   }
 
   return {
-    run: (script, keys, args) =>
-      guarded(async () => {
-        const values = valuesOf(script, keys, args);
-        let raw: unknown;
+    run: async (script, keys, args) => {
+      const values = valuesOf(script, keys, args);
+      const raw = await guarded(async () => {
         try {
-          raw = await client.call("EVALSHA", sha1(script), ...values);
+          return await client.call("EVALSHA", sha1(script), ...values);
         } catch (error) {
           if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
-          raw = await client.call("EVAL", script.text, ...values);
+          return await client.call("EVAL", script.text, ...values);
         }
-        return script.reply(raw);
-      }),
+      });
+      // Outside the guard: a reply that cannot be read is a bug of ours, not a server out of reach.
+      return script.reply(raw);
+    },
     command: (name, ...args) => guarded(() => client.call(name, ...args)),
     commands: (batch) =>
       guarded(async () => {
