@@ -37,6 +37,7 @@ export interface StackOptions {
 }
 
 export interface Stack {
+  /** As it was written first; a part that was started again since has another pid in the file on disk. */
   readonly file: StackFile;
   /** Ends one part for good, or starts it again after that: for tests that need the back to stand still. */
   readonly worker: Child;
@@ -176,11 +177,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       });
       return `redis://127.0.0.1:${port}`;
     };
-    const emulator = async (name: string, main: string, dataFlag: string) => {
+    const emulator = async (name: string, main: string) => {
       const port = await freePort();
       await start(name, {
         command: process.execPath,
-        args: [join(ROOT, main), "--port", `${port}`, dataFlag, join(folder, name)],
+        args: [join(ROOT, main), "--port", `${port}`, "--data", join(folder, name)],
         node: true,
         ready: listens(port),
       });
@@ -190,8 +191,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const bundles = join(folder, "functions");
     const [redisUrl, sqs, dynamodb, secrets] = await Promise.all([
       redis(),
-      options.sqsEndpoint ?? emulator("sqs", "local/sqs/main.ts", "--data"),
-      options.dynamodbEndpoint ?? emulator("dynamodb", "local/dynamodb/main.ts", "--data"),
+      options.sqsEndpoint ?? emulator("sqs", "local/sqs/main.ts"),
+      options.dynamodbEndpoint ?? emulator("dynamodb", "local/dynamodb/main.ts"),
       secretsIn(folder),
       bundle({
         root: ROOT,
@@ -261,14 +262,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       log: logPath,
     };
     writeStackFile(options.stackFile, file);
-    const started: Stack = {
-      get file() {
-        return file ?? started.file;
-      },
-      worker,
-      stop,
-    };
-    return started;
+    return { file, worker, stop };
   } catch (error) {
     await stop();
     if (error instanceof Error && error.message.includes("EADDRINUSE")) {
