@@ -9,7 +9,8 @@
  * | `fc:v1:campaigns` | set | ids of all campaigns that Redis should know; absent means that Redis is blank |
  * | `fc:v1:{id}:tally` | string | packed: what the deciding script reads and counts (layout in `coupons/tally.ts`) |
  * | `fc:v1:{id}:about` | string | JSON: the campaign's definition, for answers |
- * | `fc:v1:{id}:holders:<n>` | hash | member → packed (ticket, milliseconds since creation, idempotency key) |
+ * | `fc:v1:{id}:holders:<n>` | hash | member → packed (ticket, milliseconds since creation, idempotency key, mark when given back) |
+ * | `fc:v1:{id}:free` | zset | tickets that were given back and wait to be given again, by number; absent for most campaigns |
  * | `fc:v1:{id}:outbox` | stream | packed ticket → user: issuances that the ledger does not have yet; group `sweep` counts re-sends |
  * | `fc:v1:{id}:flow` | hash | how fast the ledger takes confirmations, for the ETA |
  */
@@ -18,6 +19,7 @@ export const keys = {
   tally: (campaignId: string) => `fc:v1:{${campaignId}}:tally`,
   about: (campaignId: string) => `fc:v1:{${campaignId}}:about`,
   holders: (campaignId: string, bucket: number) => `fc:v1:{${campaignId}}:holders:${bucket}`,
+  free: (campaignId: string) => `fc:v1:{${campaignId}}:free`,
   outbox: (campaignId: string) => `fc:v1:{${campaignId}}:outbox`,
   flow: (campaignId: string) => `fc:v1:{${campaignId}}:flow`,
 } as const;

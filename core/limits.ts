@@ -44,6 +44,38 @@ export const limits = {
   /** An entry that was re-sent is left alone this long before it is sent again; twice as long after each further time. */
   sweepIdleMs: 30_000,
   sweepIdleMostMs: 10 * 60_000,
+  /**
+   * Re-sends of one outbox entry before it goes to the dead letters instead, where it is classified: with the waits above
+   * about an hour after the issue.
+   */
+  sweepAttemptsMost: 10,
+  /** How often a dead letter is sent round again by itself before it is kept for the operator. */
+  redriveMost: 3,
+  /** Days that a decided dead letter stays readable. DynamoDB's TTL removes it some time after that. */
+  letterDays: 30,
+  /** Dead letters that one answer of the operator's list shows, and that one redrive takes. */
+  lettersMost: 100,
+  /** A give-back that was cut off half-way is completed by the sweep when it is older than this. */
+  releaseAgeMs: 5_000,
+  /**
+   * A 201 is only told when SQS has acknowledged within this time after the decision; later it is a 202. A recovery waits
+   * longer than this after the fence, so that no message of a 201 can come behind its drain markers.
+   */
+  toldWithinMs: 2_000,
+  /** How long a persister may go by a campaign's epoch that it has read. */
+  epochMemoryMs: 1_000,
+  /** After raising the epoch a recovery waits this long, so that every writer to the ledger goes by the new one. */
+  epochSettleMs: 2_500,
+  /** Clocks of two Lambda hosts differ by less than this (Amazon Time Sync keeps them within a millisecond). */
+  clockSkewMs: 500,
+  /** Tickets that a recovery or a verification reads from the ledger at once. Bounds memory: about 300 bytes each. */
+  ledgerPageTickets: 20_000,
+  /** Batch reads of the ledger under way at once. */
+  ledgerReadsAtOnce: 8,
+  /** Findings that a verification names one by one; all are counted. */
+  findingsMost: 100,
+  /** Characters of an order id. */
+  orderIdLength: 128,
   /** Entries of one millisecond that a status look-up reads to find its own. */
   outboxScanEntries: 256,
   /** Messages in one SQS batch call. AWS: at most 10. */
@@ -86,5 +118,10 @@ relation(limits.holdersPerBucket <= 100, "buckets must stay in listpack form");
 relation(limits.memberBytes + 4 <= 64, "a member with its ordinal must stay below hash-max-listpack-value");
 relation(limits.redisCommandMs + limits.queueBudgetMs < 2_000, "an issue must be answered within two seconds");
 relation(2 * limits.ledgerAttemptMs + limits.redisCommandMs <= 2_000, "a status must be answered within two seconds");
+relation(limits.redisCommandMs + limits.queueBudgetMs < limits.toldWithinMs, "a usual publish must be told with 201");
+relation(
+  limits.epochMemoryMs + 2 * limits.ledgerAttemptMs < limits.epochSettleMs,
+  "who has read the old epoch must have written, or given up, before a recovery reads the ledger",
+);
 relation(limits.sweepIdleMostMs >= limits.sweepIdleMs, "a wait must not exceed the longest wait");
 relation(limits.sweepIdleMs > limits.sweepAgeMs, "an entry is not re-sent before its first send could be confirmed");

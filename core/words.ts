@@ -13,6 +13,10 @@ export const SUCCESS_WORDS = [
   "changed",
   "found",
   "listed",
+  "used",
+  "cancelled",
+  "verified",
+  "redriven",
   "healthy",
   "unhealthy",
 ] as const;

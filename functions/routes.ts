@@ -1,7 +1,14 @@
 import { changeCampaign, createCampaign, listCampaigns, showCampaign } from "./contract/campaigns.ts";
 import type { Contract } from "./contract/contract.ts";
-import { issueCoupon, listCoupons, myCoupons } from "./contract/coupons.ts";
-import { showHealth, showOpenapi } from "./contract/operations.ts";
+import { cancelCoupon, issueCoupon, listCoupons, myCoupons, useCoupon } from "./contract/coupons.ts";
+import {
+  listDeadLetters,
+  recoverCampaign,
+  redriveDeadLetters,
+  showHealth,
+  showOpenapi,
+  verifyCampaign,
+} from "./contract/operations.ts";
 
 export interface Route {
   /** The file in `functions/` whose `handler` serves it. */
@@ -18,6 +25,12 @@ export const routes: readonly Route[] = [
   { file: "issue-coupon", contract: issueCoupon },
   { file: "my-coupons", contract: myCoupons },
   { file: "list-coupons", contract: listCoupons },
+  { file: "use-coupon", contract: useCoupon },
+  { file: "cancel-coupon", contract: cancelCoupon },
+  { file: "verify-campaign", contract: verifyCampaign },
+  { file: "recover-campaign", contract: recoverCampaign },
+  { file: "list-dead-letters", contract: listDeadLetters },
+  { file: "redrive-dead-letters", contract: redriveDeadLetters },
   { file: "health", contract: showHealth },
   { file: "openapi", contract: showOpenapi },
 ];
@@ -25,9 +38,12 @@ export const routes: readonly Route[] = [
 /** Serves whatever no route fits: 404, or 405 where the path exists with other methods. */
 export const fallbackFile = "fallback";
 
-/** Functions that no request reaches: fed by a queue, or by a schedule. */
-export const consumers = { confirmations: "confirm" } as const;
+/** Functions that a queue feeds, by the queue's name in infra/settings.ts. */
+export const consumers = { Confirmations: "confirm", DeadLetters: "triage" } as const;
 
+/** Functions that a schedule calls, with what they are given. EventBridge comes once a minute at most. */
 export const schedules = {
-  sweep: { file: "sweep", rate: "1 minute" },
+  sweep: { file: "sweep", rate: "1 minute", input: {} },
+  recover: { file: "recover", rate: "1 minute", input: { watchSeconds: 50 } },
+  verify: { file: "verify", rate: "5 minutes", input: {} },
 } as const;

@@ -229,7 +229,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       FIRSTCOME_LOCAL_BUNDLES: bundles,
       FIRSTCOME_LOCAL_PORT: String(port),
       FIRSTCOME_LOCAL_SIGNING_KEY: secrets.signingKey,
-      FIRSTCOME_LOCAL_CONFIRMATIONS: queueUrls.Confirmations,
+      FIRSTCOME_LOCAL_QUEUES: JSON.stringify(queueUrls),
       FIRSTCOME_LOCAL_SQS: sqs,
     };
     const ours = (name: string, main: string) =>

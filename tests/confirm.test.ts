@@ -1,9 +1,9 @@
-import { DynamoDBClient, PutItemCommand } from "@aws-sdk/client-dynamodb";
+import { DynamoDBClient, GetItemCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { CreateQueueCommand, ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { mockClient } from "aws-sdk-client-mock";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { StoreUnavailable } from "../core/context.ts";
-import { backoffSeconds, confirm, type Received } from "../core/coupons/confirm.ts";
+import { backoffSeconds, confirmer, type Received } from "../core/coupons/confirm.ts";
 import { confirmationOf, messageOf } from "../core/coupons/confirmation.ts";
 import { etaOf } from "../core/coupons/eta.ts";
 import { issuer } from "../core/coupons/issue.ts";
@@ -15,6 +15,10 @@ import type { QueueMessage } from "../core/doors/sqs.ts";
 import { keys } from "../core/keys.ts";
 import { limits } from "../core/limits.ts";
 import { type Parts, startParts } from "./setup/parts.ts";
+
+/** A container's persister, new each time: what it remembers of a campaign must not outlive a test. */
+const confirm = (ctx: Parameters<ReturnType<typeof confirmer>>[0], batch: readonly Received[]) =>
+  confirmer()(ctx, batch);
 
 let parts: Parts;
 let sqs: SQSClient;
@@ -110,7 +114,7 @@ describe("a confirmation", () => {
       parts.ctx,
       sent.map((message) => received(message)),
     );
-    const done = await confirm(parts.ctx, [received(messageOf(other, "1-1"))]);
+    const done = await confirm(parts.ctx, [received(messageOf({ confirmation: other, outboxId: "1-1", epoch: 0 }))]);
     expect(done).toMatchObject({ failed: [], deadLettered: 1 });
     expect(await ledgerOf(id, "thief")).toEqual([]);
     const { Messages = [] } = await sqs.send(
@@ -141,15 +145,15 @@ describe("a confirmation", () => {
 });
 
 describe("a store that fails on purpose", () => {
-  let dynamodb: ReturnType<typeof mockClient>;
-  beforeEach(() => {
-    dynamodb = mockClient(DynamoDBClient);
-  });
-  afterEach(() => dynamodb.restore());
+  let dynamodb: ReturnType<typeof mockClient> | undefined;
+  afterEach(() => dynamodb?.restore());
 
   it("fails the record and all later ones of its group, and no other group", async () => {
     const { id, sent } = await issued(6);
+    dynamodb = mockClient(DynamoDBClient);
     const batch = sent.map((message, i) => received({ ...message, groupId: i < 3 ? "a" : "b" }));
+    const record = { epoch: { N: "0" }, version: { N: "2" }, record: { S: '{"stock":100}' } };
+    dynamodb.on(GetItemCommand).resolves({ Item: record });
     dynamodb.on(PutItemCommand).callsFake(async (input) => {
       const user = input.Item.userId.S;
       if (user === "user-1") throw Object.assign(new Error("slow down"), { name: "ThrottlingException" });
@@ -164,6 +168,7 @@ describe("a store that fails on purpose", () => {
 
   it("fails the whole batch when the ledger is out of reach, and loses nothing", async () => {
     const { id, sent } = await issued(4);
+    dynamodb = mockClient(DynamoDBClient);
     const batch = sent.map((message) => received(message));
     dynamodb.rejects(Object.assign(new Error("connect ECONNREFUSED"), { name: "Error" }));
     expect((await confirm(parts.ctx, batch)).failed).toHaveLength(4);
@@ -361,13 +366,18 @@ describe("the queue", () => {
     const id = await parts.campaign();
     const about = { campaignId: id, perUser: 1, buckets: 1, base: 0 };
     const first = { campaignId: id, userId: "ann", ticket: 7, nth: 1, issuedAt: 1_000 };
+    const deliver = (issuance: typeof first, outboxId: string) => ({
+      confirmation: confirmationOf(issuance, about, "s", ""),
+      outboxId,
+      epoch: 0,
+    });
     const before = (await parts.ctx.confirmations.depth()).waiting;
-    for (let i = 0; i < 5; i++)
-      await parts.ctx.confirmations.send(messageOf(confirmationOf(first, about, "s", ""), "1000-0"));
-    await parts.ctx.confirmations.send(
-      messageOf(confirmationOf({ ...first, issuedAt: 2_000 }, about, "s", ""), "2000-0"),
-    );
+    for (let i = 0; i < 5; i++) await parts.ctx.confirmations.send(messageOf(deliver(first, "1000-0")));
+    await parts.ctx.confirmations.send(messageOf(deliver({ ...first, issuedAt: 2_000 }, "2000-0")));
     expect((await parts.ctx.confirmations.depth()).waiting - before).toBe(2);
+    // A server whose clock stepped back gives the same ticket at the same time again, in the epoch after.
+    await parts.ctx.confirmations.send(messageOf({ ...deliver(first, "1000-0"), epoch: 1 }));
+    expect((await parts.ctx.confirmations.depth()).waiting - before).toBe(3);
   });
 
   it("is created in high-throughput mode with a FIFO dead-letter queue, and creating it again changes nothing", async () => {

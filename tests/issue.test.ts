@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { change, create, registerAll, show } from "../core/coupons/campaign.ts";
+import { campaigns } from "../core/coupons/campaign-records.ts";
 import { type IssueResult, issuer } from "../core/coupons/issue.ts";
-import { campaigns } from "../core/coupons/ledger.ts";
 import { groupOf, memberOf } from "../core/coupons/member.ts";
 import { soldOutMemory } from "../core/coupons/sold-out.ts";
 import { keys } from "../core/keys.ts";
@@ -230,14 +230,18 @@ describe("a campaign", () => {
     let changed: unknown;
     const table = {
       ...parts.ctx.table,
-      putVersion: async (...args: Parameters<typeof parts.ctx.table.putVersion>) => {
-        changed ??= (await change(parts.ctx, draft.campaignId, { name: "in between" })).word;
-        return parts.ctx.table.putVersion(...args);
+      put: async (...args: Parameters<typeof parts.ctx.table.put>) => {
+        const [, , when] = args;
+        if (!when.absent) changed ??= (await change(parts.ctx, draft.campaignId, { name: "in between" })).word;
+        return parts.ctx.table.put(...args);
       },
     };
     await create({ ...parts.ctx, table }, draft);
     expect(changed).toBe("recovering");
-    expect(await campaigns.get(parts.ctx, draft.campaignId)).toMatchObject({ armed: true, name: "cut" });
+    expect(await campaigns.get(parts.ctx, draft.campaignId)).toMatchObject({
+      filling: expect.stringMatching(/^[0-9a-f]{16}$/),
+      name: "cut",
+    });
     expect((await ask(draft.campaignId, "ann")).word).toBe("issued");
   });
 

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { REFUSAL_WORDS, type Word } from "../core/words.ts";
 import { STATUS } from "../functions/http/status.ts";
 import { routes } from "../functions/routes.ts";
-import { type Answer, client, sharedStack, unique } from "./setup/client.ts";
+import { type Answer, client, eventually, sharedStack, unique } from "./setup/client.ts";
 
 /** The OpenAPI document against the routes, and against what the stack really answers. */
 
@@ -377,9 +377,101 @@ const ANSWERS: readonly [route: string, what: string, status: number, bring: () 
       return call("GET", "/coupons", { token: user });
     },
   ],
+  [
+    "POST /coupons/{couponId}/use",
+    "used",
+    200,
+    async () => {
+      const [user, couponId] = await held();
+      return call("POST", `/coupons/${couponId}/use`, { token: user, body: { orderId: "o-1" } });
+    },
+  ],
+  [
+    "POST /coupons/{couponId}/use",
+    "used for another order",
+    409,
+    async () => {
+      const [user, couponId] = await held();
+      await call("POST", `/coupons/${couponId}/use`, { token: user, body: { orderId: "o-1" } });
+      return call("POST", `/coupons/${couponId}/use`, { token: user, body: { orderId: "o-2" } });
+    },
+    "conflict",
+  ],
+  [
+    "POST /coupons/{couponId}/use",
+    "another's",
+    403,
+    async () => {
+      const [, couponId] = await held();
+      return call("POST", `/coupons/${couponId}/use`, { token: await token(unique("u")), body: { orderId: "o-1" } });
+    },
+    "forbidden",
+  ],
+  [
+    "POST /coupons/{couponId}/cancel",
+    "given back",
+    200,
+    async () => {
+      const [user, couponId] = await held();
+      return call("POST", `/coupons/${couponId}/cancel`, { token: user });
+    },
+  ],
+  [
+    "POST /coupons/{couponId}/cancel",
+    "never issued",
+    404,
+    async () => call("POST", `/coupons/${await campaign()}.1.${"x".repeat(22)}/cancel`, { token: await token("u") }),
+    "unknown",
+  ],
+  [
+    "POST /ops/campaigns/{campaignId}/verify",
+    "verified",
+    200,
+    async () => call("POST", `/ops/campaigns/${await campaign()}/verify?repair=true`, { token: await operator() }),
+  ],
+  [
+    "POST /ops/campaigns/{campaignId}/verify",
+    "no campaign",
+    404,
+    async () => call("POST", `/ops/campaigns/${unique("none")}/verify`, { token: await operator() }),
+    "unknown",
+  ],
+  [
+    "POST /ops/campaigns/{campaignId}/recover",
+    "begun",
+    202,
+    async () => call("POST", `/ops/campaigns/${await campaign()}/recover`, { token: await operator() }),
+  ],
+  [
+    "POST /ops/campaigns/{campaignId}/recover",
+    "asked for by a shopper",
+    403,
+    async () => call("POST", `/ops/campaigns/${await campaign()}/recover`, { token: await token("u") }),
+    "forbidden",
+  ],
+  ["GET /ops/dead-letters", "listed", 200, async () => call("GET", "/ops/dead-letters", { token: await operator() })],
+  [
+    "POST /ops/dead-letters/redrive",
+    "sent again",
+    200,
+    async () =>
+      call("POST", "/ops/dead-letters/redrive", { token: await operator(), body: { letterIds: ["nothing"] } }),
+  ],
   ["GET /health", "healthy", 200, () => call("GET", "/health")],
   ["GET /openapi.json", "shown", 200, () => call("GET", "/openapi.json")],
 ];
+
+/** A user's token and the id of the confirmed coupon that they hold. */
+async function held(): Promise<[user: string, couponId: string]> {
+  const user = await token(unique("u"));
+  const campaignId = await campaign({ validDays: 3 });
+  const { body } = await ask(campaignId, user);
+  await eventually(
+    () => mine(campaignId, user),
+    (answer) => answer.body.items[0].state === "confirmed",
+  );
+  return [user, body.couponId];
+}
 
 describe("what the stack answers is what the document says:", () => {
   test.each(ANSWERS)("%s: %s", async (route, _, status, bring, code) => {

@@ -2,11 +2,12 @@ import { DeleteMessageBatchCommand, type Message, ReceiveMessageCommand, SQSClie
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Ctx, StoreUnavailable } from "../core/context.ts";
 import { show } from "../core/coupons/campaign.ts";
-import { confirm } from "../core/coupons/confirm.ts";
+import { confirmer } from "../core/coupons/confirm.ts";
 import type { Coupon } from "../core/coupons/coupon.ts";
 import { issuer } from "../core/coupons/issue.ts";
 import { soldOutMemory } from "../core/coupons/sold-out.ts";
 import { sweeper } from "../core/coupons/sweep.ts";
+import { triager } from "../core/coupons/triage.ts";
 import type { RedisDoor } from "../core/doors/redis.ts";
 import { keys } from "../core/keys.ts";
 import { type Parts, startParts } from "./setup/parts.ts";
@@ -77,10 +78,10 @@ function faulty(base: Ctx, fault: Fault | PersistFault, pick: number): Ctx {
     return base.confirmations.sendBatch(messages);
   };
   let puts = 0;
-  const putNew: Ctx["table"]["putNew"] = async (key, attributes) => {
+  const put: Ctx["table"]["put"] = async (key, attributes, when) => {
     // The ticket's put is done, the coupon's is not: the process dies between the two, at one of the batch's records.
     if (fault === "between-puts" && key.sk !== "ticket" && puts++ >= pick % 4) throw new Crash();
-    const written = await base.table.putNew(key, attributes);
+    const written = await base.table.put(key, attributes, when);
     if (fault === "ledger-lost" && puts++ % 3 === pick % 3) throw new StoreUnavailable("ledger", "the answer was lost");
     return written;
   };
@@ -88,7 +89,7 @@ function faulty(base: Ctx, fault: Fault | PersistFault, pick: number): Ctx {
     ...base,
     redis,
     confirmations: { ...base.confirmations, send, sendBatch },
-    table: { ...base.table, putNew },
+    table: { ...base.table, put },
   };
 }
 
@@ -175,22 +176,23 @@ async function simulate(seed: number): Promise<void> {
     if (result.word === "issued") durable.push(result.coupon);
   };
 
-  const receive = async (): Promise<Message[]> => {
+  const receive = async (QueueUrl = parts.queueUrl): Promise<Message[]> => {
     const { Messages = [] } = await sqs.send(
       new ReceiveMessageCommand({
-        QueueUrl: parts.queueUrl,
+        QueueUrl,
         MaxNumberOfMessages: 1 + below(10),
         MessageSystemAttributeNames: ["All"],
+        MessageAttributeNames: ["All"],
       }),
     );
     return Messages;
   };
-  const remove = (messages: readonly Message[]) =>
+  const remove = (messages: readonly Message[], QueueUrl = parts.queueUrl) =>
     messages.length === 0
       ? undefined
       : sqs.send(
           new DeleteMessageBatchCommand({
-            QueueUrl: parts.queueUrl,
+            QueueUrl,
             Entries: messages.map((message, i) => ({ Id: `${i}`, ReceiptHandle: message.ReceiptHandle ?? "" })),
           }),
         );
@@ -206,12 +208,26 @@ async function simulate(seed: number): Promise<void> {
     // Now and then a record is delivered twice in one batch.
     const [twice] = batch;
     if (twice && next() < 0.2) batch.push(twice);
-    const done = await survived(confirm(faulty(base, fault, below(100)), batch));
+    const done = await survived(confirmer()(faulty(base, fault, below(100)), batch));
     // Lambda deletes what the function did not name; a function that died deletes nothing.
     if (!done || fault === "between-puts" || fault === "before-removal" || fault === "before-delete")
       return messages.length;
     const failed = new Set(done.failed.map((received) => received.messageId));
     await remove(messages.filter((message) => !failed.has(message.MessageId ?? "")));
+    return messages.length;
+  };
+
+  const triageLetters = async (): Promise<number> => {
+    const messages = await receive(parts.deadLetterUrl);
+    const batch = messages.map((message) => ({
+      messageId: message.MessageId ?? "",
+      body: message.Body ?? "",
+      groupId: message.Attributes?.MessageGroupId ?? "",
+      receiveCount: 1,
+      reason: message.MessageAttributes?.reason?.StringValue,
+    }));
+    expect((await triager()(base, batch)).failed).toEqual([]);
+    await remove(messages, parts.deadLetterUrl);
     return messages.length;
   };
 
@@ -245,7 +261,7 @@ async function simulate(seed: number): Promise<void> {
   for (let round = 0; round < 200; round++) {
     const { waiting, inFlight } = await parts.ctx.confirmations.depth();
     if ((await outbox()) === 0 && waiting + inFlight === 0) break;
-    if ((await persist("none")) > 0) continue;
+    if ((await persist("none")) + (await triageLetters()) > 0) continue;
     // Nothing to be had: what is in flight belongs to the dead, what is only in the outbox was sent in vain.
     clockMs += 301_000;
     await sweep("none");

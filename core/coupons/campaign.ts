@@ -1,9 +1,11 @@
+import { randomBytes } from "node:crypto";
 import type { Ctx } from "../context.ts";
 import { keys } from "../keys.ts";
 import { limits } from "../limits.ts";
 import type { Refusal } from "../words.ts";
-import { type CampaignRecord, campaigns } from "./ledger.ts";
+import { type CampaignRecord, campaigns } from "./campaign-records.ts";
 import { bucketCount } from "./member.ts";
+import { type Progress, progressOf } from "./recovery-records.ts";
 import { armCampaign, changeCampaign, showCampaign } from "./scripts.ts";
 import { GATE, type Tally } from "./tally.ts";
 
@@ -48,6 +50,8 @@ export interface CampaignView extends CampaignAbout {
   readonly closesAt: number;
   readonly serverTime: number;
   readonly version: number;
+  /** While it is being recovered: how far that is. */
+  readonly recovery?: Progress | undefined;
 }
 
 type Stored = CampaignAbout & { readonly name: string };
@@ -62,9 +66,15 @@ export const refuse = {
   }),
 };
 
-function definitionOf(record: CampaignRecord): string {
-  const { campaignId, name, perUser, buckets, base, roomId, validDays, discount } = record;
-  return JSON.stringify({ campaignId, name, perUser, buckets, base, roomId, validDays, discount } satisfies Stored);
+/** What never changes of a campaign, as the ledger has it. */
+export function aboutOf(record: CampaignRecord): CampaignAbout {
+  const { campaignId, perUser, buckets, base, roomId, validDays, discount } = record;
+  return { campaignId, perUser, buckets, base, roomId, validDays, discount };
+}
+
+/** A campaign's definition as Redis keeps it. */
+export function definitionOf(record: CampaignRecord): string {
+  return JSON.stringify({ name: record.name, ...aboutOf(record) } satisfies Stored);
 }
 
 function stateOf(tally: Tally): CampaignState {
@@ -72,17 +82,18 @@ function stateOf(tally: Tally): CampaignState {
   if (tally.gate & GATE.closed || tally.now >= tally.closesAt) return "closed";
   if (tally.gate & GATE.paused) return "paused";
   if (tally.gate & GATE.scheduled && tally.now < tally.opensAt) return "scheduled";
-  return tally.issued >= tally.stock ? "sold-out" : "open";
+  return tally.issued - tally.free >= tally.stock ? "sold-out" : "open";
 }
 
 function viewOf(tally: Tally, definition: string): CampaignView {
   const about = JSON.parse(definition) as Stored;
+  const held = tally.issued - tally.free;
   return {
     ...about,
     state: stateOf(tally),
     stock: tally.stock,
-    issued: tally.issued,
-    remaining: tally.stock - tally.issued,
+    issued: held,
+    remaining: tally.stock - held,
     opensAt: tally.opensAt,
     closesAt: tally.closesAt,
     serverTime: tally.now,
@@ -113,11 +124,15 @@ function contentOf(draft: CampaignDraft): string {
   ]);
 }
 
+/** A name that no other filling of Redis has. */
+export const nameFilling = (): string => randomBytes(8).toString("hex");
+
 /**
  * Creates a campaign. Four steps, each of which can be repeated: the ledger's record, the copy in Redis (closed to
  * everyone), the ledger's mark that Redis has it, the opening of the copy. A crash in between leaves a campaign that issues
  * nothing; the same request again completes it. Once the ledger has the mark, Redis is never filled from the stock again:
- * a campaign that is then missing was lost, and must be recovered.
+ * a campaign that is then missing was lost, and must be recovered. The mark names the filling, so a creator that comes late,
+ * after a loss, cannot open what it has filled.
  */
 export async function create(
   ctx: Pick<Ctx, "redis" | "table" | "now">,
@@ -130,7 +145,7 @@ export async function create(
     // A day early, so that a Redis clock behind this one still finds issue times at or after the base.
     base: ctx.now() - 86_400_000,
     paused: false,
-    armed: false,
+    epoch: 0,
     version: 1,
     original: contentOf(draft),
   };
@@ -147,15 +162,24 @@ export async function create(
     opensAt: record.opensAt,
     closesAt: record.closesAt,
     base: record.base,
+    epoch: record.epoch,
     definition: definitionOf(record),
   };
-  if (!record.armed) {
+  let { filling } = record;
+  if (filling === undefined) {
     await registerAll(ctx);
-    await ctx.redis.run(armCampaign, scriptKeys, { step: "create", ...scriptArgs });
+    const put = await ctx.redis.run(armCampaign, scriptKeys, { step: "create", filling: nameFilling(), ...scriptArgs });
+    if (put.word === "missing") throw new Error(`campaign ${campaignId} could not be put into Redis`);
     await ctx.redis.command("SADD", keys.campaigns, campaignId);
-    await campaigns.arm(ctx, record);
+    const agreed = await campaigns.putVersion(
+      ctx,
+      { ...record, filling: put.filling, version: record.version + 1 },
+      record.version,
+    );
+    // Another creator was faster: what the ledger has agreed to is the filling that may be opened.
+    filling = agreed ? put.filling : (await campaigns.get(ctx, campaignId))?.filling;
   }
-  await ctx.redis.run(armCampaign, scriptKeys, { step: "arm", ...scriptArgs });
+  await ctx.redis.run(armCampaign, scriptKeys, { step: "arm", filling: filling ?? "", ...scriptArgs });
 
   const shown = await show(ctx, campaignId);
   if (shown.word !== "found") return shown;
@@ -171,7 +195,7 @@ export async function registerAll(ctx: Pick<Ctx, "redis" | "table">): Promise<nu
   if (Number(await ctx.redis.command("EXISTS", keys.campaigns)) === 1) return 0;
   let count = 0;
   for await (const record of campaigns.all(ctx)) {
-    if (!record.armed) continue;
+    if (record.filling === undefined) continue;
     await ctx.redis.command("SADD", keys.campaigns, record.campaignId);
     count++;
   }
@@ -180,7 +204,8 @@ export async function registerAll(ctx: Pick<Ctx, "redis" | "table">): Promise<nu
 
 /** @returns undefined when Redis does not have the campaign */
 async function readLive(ctx: Pick<Ctx, "redis">, campaignId: string): Promise<CampaignView | undefined> {
-  const shown = await ctx.redis.run(showCampaign, { tally: keys.tally(campaignId), about: keys.about(campaignId) }, {});
+  const place = { tally: keys.tally(campaignId), about: keys.about(campaignId), free: keys.free(campaignId) };
+  const shown = await ctx.redis.run(showCampaign, place, {});
   return shown.word === "found" ? viewOf(shown.tally, shown.definition) : undefined;
 }
 
@@ -190,10 +215,11 @@ export async function show(
   campaignId: string,
 ): Promise<{ word: "found"; campaign: CampaignView } | Refusal> {
   const live = await readLive(ctx, campaignId);
-  if (live) return { word: "found", campaign: live };
-  const record = await campaigns.get(ctx, campaignId);
+  if (live && live.state !== "recovering") return { word: "found", campaign: live };
+  const [record, recovery] = await Promise.all([campaigns.get(ctx, campaignId), progressOf(ctx, campaignId)]);
   if (!record) return refuse.unknown(campaignId);
-  return { word: "found", campaign: lostView(record, ctx.now()) };
+  const campaign = live ?? lostView(record, ctx.now());
+  return { word: "found", campaign: { ...campaign, recovery } };
 }
 
 /** Lists campaigns by id, each with its live figures. */
@@ -233,7 +259,10 @@ export async function change(
   if (!record) return refuse.unknown(campaignId);
   // Its creation is not complete. A new version now would make the mark that Redis has it miss its condition, and a campaign
   // that issues would look like one that may be filled from its stock.
-  if (!record.armed) return refuse.recovering(campaignId);
+  if (record.filling === undefined) return refuse.recovering(campaignId);
+  // Looked at before anything is written: a change that is refused is not to be found in the ledger.
+  const live = await readLive(ctx, campaignId);
+  if (!live || live.state === "recovering") return refuse.recovering(campaignId);
   const wished = Object.fromEntries(Object.entries(wish).filter(([, value]) => value !== undefined));
   const next: CampaignRecord = { ...record, ...wished, version: record.version + 1 };
   if (next.closesAt <= next.opensAt) {
@@ -259,10 +288,13 @@ export async function change(
       definition: definitionOf(next),
     },
   );
-  if (decided.word === "missing") return refuse.recovering(campaignId);
+  if (decided.word === "missing" || decided.word === "recovering") return refuse.recovering(campaignId);
   if (decided.word === "conflict") {
     return decided.issued > next.stock
-      ? { word: "conflict", detail: `${decided.issued} coupons are issued; the stock cannot be ${next.stock}.` }
+      ? {
+          word: "conflict",
+          detail: `Tickets up to ${decided.issued} are issued, or were and wait to be issued again; the stock cannot be ${next.stock}.`,
+        }
       : overtaken;
   }
   if (shrinks && !(await campaigns.putVersion(ctx, { ...next, version: next.version + 1 }, next.version)))

@@ -1,8 +1,10 @@
-import type { Ctx } from "../context.ts";
+import { type Ctx, StoreUnavailable } from "../context.ts";
 import { keys } from "../keys.ts";
 import { limits } from "../limits.ts";
-import { type Delivery, readMessage } from "./confirmation.ts";
-import { type LedgerWord, coupons as ledger } from "./ledger.ts";
+import { type AdmitWord, admit } from "./admit.ts";
+import { type Delivery, type Marker, readMessage } from "./confirmation.ts";
+import { type EpochMemory, epochMemory } from "./epoch-memory.ts";
+import { markers } from "./recovery-records.ts";
 import { settle } from "./scripts.ts";
 
 /** A message as the queue hands it over. */
@@ -24,76 +26,100 @@ export interface Confirmed {
 
 type ConfirmCtx = Pick<Ctx, "redis" | "table" | "deadLetters" | "now" | "log">;
 
-/** A measuring window of the drain rate: long enough for a few batches, short enough that an ETA follows within a second. */
-const RATE_WINDOW_MS = 250;
+/** Words after which the outbox entry may go: the ledger has the coupon. */
+const KEPT: ReadonlySet<AdmitWord> = new Set(["recorded", "already-recorded"]);
 
 /**
- * Writes confirmations into the ledger and takes them out of the outbox.
+ * Makes the verb that writes confirmations into the ledger and takes them out of the outbox. What it remembers (campaigns'
+ * epochs, for a second) is made here and owned by the caller's container.
  *
  * Groups are worked on at the same time, each group in order. What cannot be written for a passing reason comes again; what
  * can never be written (not a confirmation, or another coupon stands in its place) goes to the dead letters at once with its
- * reason, so that it does not hold up its group. When only Redis is out of reach the messages are done all the same: the
- * ledger has them, and the sweeper brings their outbox entries round again.
+ * reason, so that it does not hold up its group; its outbox entry stays until it was decided there. When only Redis is out of
+ * reach the messages are done all the same: the ledger has them, and the sweeper brings their outbox entries round again.
  */
-export async function confirm(ctx: ConfirmCtx, batch: readonly Received[]): Promise<Confirmed> {
-  const groups = Map.groupBy(batch, (received) => received.groupId);
-  const tally = { recorded: 0, alreadyRecorded: 0, deadLettered: 0 };
-  const settled: Delivery[] = [];
-  const failed: Received[] = [];
+export function confirmer(): (ctx: ConfirmCtx, batch: readonly Received[]) => Promise<Confirmed> {
+  const recall = epochMemory();
 
-  await Promise.all(
-    [...groups.values()].map(async (group) => {
-      // A group's records have different users and tickets, so their writes need no order among themselves.
-      const outcomes = await recordGroup(ctx, group);
-      for (const [index, { received, delivery, word, error }] of outcomes.entries()) {
-        if (delivery && (word === "recorded" || word === "already-recorded")) {
-          settled.push(delivery);
-          if (word === "recorded") tally.recorded++;
-          else tally.alreadyRecorded++;
-          continue;
-        }
-        if (error === undefined && (await deadLetter(ctx, received, word ?? "not-a-confirmation"))) {
-          tally.deadLettered++;
-          // The dead letter has it now; left in the outbox it would be sent, and dead-lettered, again and again.
-          if (delivery) settled.push(delivery);
-          continue;
-        }
-        if (error !== undefined) ctx.log("confirm-failed", { messageId: received.messageId, reason: String(error) });
-        for (const rest of outcomes.slice(index)) failed.push(rest.received);
-        // The rest of the group was written all the same; its outbox entries may go, and its messages come again harmlessly.
-        for (const rest of outcomes.slice(index + 1)) {
-          if (rest.delivery && (rest.word === "recorded" || rest.word === "already-recorded"))
-            settled.push(rest.delivery);
-        }
-        return;
-      }
-    }),
-  );
+  return async (ctx, batch) => {
+    const groups = Map.groupBy(batch, (received) => received.groupId);
+    const tally = { recorded: 0, alreadyRecorded: 0, deadLettered: 0 };
+    const kept: Delivery[] = [];
+    const failed: Received[] = [];
 
-  await removeFromOutbox(ctx, settled);
-  return { failed, ...tally };
+    await Promise.all(
+      [...groups.values()].map(async (group) => {
+        // A group's records have different users and tickets, so their writes need no order among themselves.
+        const outcomes = await admitGroup(ctx, recall, group);
+        for (const { delivery, word } of outcomes) if (delivery && word && KEPT.has(word)) kept.push(delivery);
+        for (const [index, outcome] of outcomes.entries()) {
+          if (await settles(ctx, outcome, tally)) continue;
+          // The rest of the group was written all the same; its messages come again harmlessly.
+          for (const rest of outcomes.slice(index)) failed.push(rest.received);
+          return;
+        }
+      }),
+    );
+
+    await removeFromOutbox(ctx, kept);
+    return { failed, ...tally };
+  };
 }
 
 interface Outcome {
   readonly received: Received;
   readonly delivery?: Delivery | undefined;
-  readonly word?: LedgerWord | undefined;
+  readonly marker?: Marker | undefined;
+  readonly word?: AdmitWord | undefined;
   readonly error?: unknown;
 }
 
-async function recordGroup(ctx: ConfirmCtx, group: readonly Received[]): Promise<Outcome[]> {
-  const read = group.map((received) => ({ received, delivery: readMessage(received.body) }));
-  const deliveries = read.flatMap(({ delivery }) => (delivery ? [delivery] : []));
-  const results = await ledger.record(
-    ctx,
-    deliveries.map((delivery) => delivery.confirmation),
-  );
-  const resultOf = new Map(deliveries.map((delivery, index) => [delivery, results[index]]));
-  return read.map(({ received, delivery }) => {
-    const result = delivery && resultOf.get(delivery);
-    if (typeof result === "object") return { received, delivery, error: result.error };
-    return { received, delivery, word: result };
+async function admitGroup(ctx: ConfirmCtx, recall: EpochMemory, group: readonly Received[]): Promise<Outcome[]> {
+  const read = group.map((received): Outcome => {
+    const message = readMessage(received.body);
+    if (message && "marker" in message) return { received, marker: message };
+    return { received, delivery: message };
   });
+  const deliveries = read.flatMap(({ delivery }) => (delivery ? [delivery] : []));
+  const results = await admit(ctx, recall, deliveries);
+  const resultOf = new Map(deliveries.map((delivery, index) => [delivery, results[index]]));
+  return read.map((outcome) => {
+    const result = outcome.delivery && resultOf.get(outcome.delivery);
+    return typeof result === "object" ? { ...outcome, error: result.error } : { ...outcome, word: result };
+  });
+}
+
+/** @returns whether the message is done; if not, it and all behind it in its group come again */
+async function settles(
+  ctx: ConfirmCtx,
+  { received, delivery, marker, word, error }: Outcome,
+  tally: { recorded: number; alreadyRecorded: number; deadLettered: number },
+): Promise<boolean> {
+  if (error !== undefined) {
+    ctx.log("confirm-failed", { messageId: received.messageId, reason: String(error) });
+    return false;
+  }
+  if (marker) return noted(ctx, marker);
+  if (delivery && word && KEPT.has(word)) {
+    if (word === "recorded") tally.recorded++;
+    else tally.alreadyRecorded++;
+    return true;
+  }
+  if (!(await deadLetter(ctx, received, word ?? "not-a-confirmation"))) return false;
+  tally.deadLettered++;
+  return true;
+}
+
+/** Notes that everything before a recovery's marker is done. @returns false when the ledger could not be told */
+export async function noted(ctx: Pick<Ctx, "table" | "now" | "log">, marker: Marker): Promise<boolean> {
+  try {
+    await markers.note(ctx, marker);
+    return true;
+  } catch (error) {
+    if (!(error instanceof StoreUnavailable)) throw error;
+    ctx.log("marker-unclear", { campaignId: marker.campaignId, reason: error.message });
+    return false;
+  }
 }
 
 /** @returns whether SQS has taken it; if not, the message stays where it is and comes again */
@@ -113,7 +139,11 @@ async function deadLetter(ctx: ConfirmCtx, received: Received, reason: string): 
   }
 }
 
-async function removeFromOutbox(ctx: ConfirmCtx, settled: readonly Delivery[]): Promise<void> {
+/** How long a measuring window of the drain rate lasts at least: a few batches, and short enough that an ETA follows within a second. */
+const RATE_WINDOW_MS = 250;
+
+/** Takes deliveries out of the outbox. What Redis does not hear now, the next re-send settles. */
+export async function removeFromOutbox(ctx: Pick<Ctx, "redis" | "log">, settled: readonly Delivery[]): Promise<void> {
   const byCampaign = Map.groupBy(settled, (delivery) => delivery.confirmation.campaignId);
   await Promise.all(
     [...byCampaign].map(async ([campaignId, deliveries]) => {

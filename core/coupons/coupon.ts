@@ -46,6 +46,15 @@ export function couponIdOf(issuance: Issuance, secret: string): string {
   return `${campaignId}.${ticket.toString(36)}.${signature}`;
 }
 
+const COUPON_ID = /^([a-z0-9-]{1,64})\.([0-9a-z]{1,5})\.[\w-]{22}$/;
+
+/** Where a coupon's id says to look. It proves nothing: whoever made it up finds nothing there. @returns undefined for what is no id */
+export function parseCouponId(couponId: string): { campaignId: string; ticket: number } | undefined {
+  const [, campaignId = "", ticket = ""] = COUPON_ID.exec(couponId) ?? [];
+  const number = Number.parseInt(ticket, 36);
+  return number >= 1 ? { campaignId, ticket: number } : undefined;
+}
+
 const DAY_MS = 86_400_000;
 
 /** When a coupon expires, if its campaign bounds its validity. Milliseconds since 1970. */

@@ -12,7 +12,7 @@ import { bucketOf, keyDigest, memberOf } from "./member.ts";
 import type { SoldOutMemory } from "./sold-out.ts";
 
 export type IssueReply =
-  | { word: "issued"; nth: number; ticket: number; outboxId: string; etaMs: number }
+  | { word: "issued"; nth: number; ticket: number; outboxId: string; etaMs: number; epoch: number }
   | { word: "replayed"; nth: number; ticket: number; issuedAt: number; etaMs: number }
   | { word: "sold-out"; version: number }
   | { word: "not-open"; opensAt: number; now: number }
@@ -25,14 +25,14 @@ export type IssueReply =
 export const issueScript = defineScript(
   "issue",
   issueText,
-  ["tally", "bucket", "outbox"],
+  ["tally", "bucket", "outbox", "free"],
   ["member", "perUser", "user", "key"],
   (raw): IssueReply => {
     const [word, ...facts] = Array.isArray(raw) ? raw : [];
-    const [first = 0, second = 0, nth = 0, etaMs = 0] = facts.map(Number);
+    const [first = 0, second = 0, nth = 0, etaMs = 0, epoch = 0] = facts.map(Number);
     switch (word) {
       case "issued":
-        return { word, outboxId: String(facts[0]), ticket: second, nth, etaMs };
+        return { word, outboxId: String(facts[0]), ticket: second, nth, etaMs, epoch };
       case "replayed":
         return { word, issuedAt: first, ticket: second, nth, etaMs };
       case "sold-out":
@@ -64,6 +64,7 @@ export function issueCall(
       tally: keys.tally(campaignId),
       bucket: keys.holders(campaignId, bucketOf(userId, buckets)),
       outbox: keys.outbox(campaignId),
+      free: keys.free(campaignId),
     },
     args: {
       member,
@@ -117,9 +118,10 @@ export function issuer(soldOut: SoldOutMemory): (ctx: IssueCtx, request: IssueRe
     const key = keyDigest(request.idempotencyKey);
     const keyText = key.toString("hex");
     const call = issueCall(about, userId, member, key);
+    const askedAt = ctx.now();
     const reply = await ctx.redis.run(issueScript, call.keys, call.args);
 
-    if (reply.word === "issued") return publish(ctx, about, userId, reply, keyText);
+    if (reply.word === "issued") return publish(ctx, about, userId, reply, keyText, askedAt);
     if (reply.word === "replayed") {
       const { ticket, nth, issuedAt, etaMs } = reply;
       const issuance = { campaignId, userId, ticket, nth, issuedAt };
@@ -156,14 +158,16 @@ async function publish(
   userId: string,
   reply: IssueReply & { word: "issued" },
   keyText: string,
+  askedAt: number,
 ): Promise<IssueResult> {
-  const { ticket, nth, outboxId, etaMs } = reply;
+  const { ticket, nth, outboxId, etaMs, epoch } = reply;
   const issuedAt = Number(outboxId.slice(0, outboxId.indexOf("-")));
   const issuance = { campaignId: about.campaignId, userId, ticket, nth, issuedAt };
   const { coupon, confirmation } = pendingCoupon(ctx, about, issuance, keyText, etaMs);
   try {
-    await ctx.confirmations.send(messageOf(confirmation, outboxId));
-    return { word: "issued", coupon };
+    await ctx.confirmations.send(messageOf({ confirmation, outboxId, epoch }));
+    // A recovery that began meanwhile waits this long for messages of a 201, and no longer.
+    return { word: ctx.now() - askedAt <= limits.toldWithinMs ? "issued" : "accepted", coupon };
   } catch (error) {
     if (!(error instanceof StoreUnavailable)) throw error;
     // Unclear, not failed: the message may have arrived. The ticket stays with its holder and the outbox entry stays for the sweeper.

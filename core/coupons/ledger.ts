@@ -1,86 +1,23 @@
 import type { Ctx } from "../context.ts";
-import type { Attributes, Item } from "../doors/dynamodb.ts";
-import type { CampaignDraft } from "./campaign.ts";
-import type { Coupon, CouponState, Issuance } from "./coupon.ts";
+import type { Item, ItemKey } from "../doors/dynamodb.ts";
+import { limits } from "../limits.ts";
+import { type Coupon, type CouponState, type Issuance, parseCouponId } from "./coupon.ts";
 
 /**
  * The ledger in DynamoDB: the last word on who has what.
  *
  * | item | pk | sk | written |
  * |---|---|---|---|
- * | campaign | `campaigns` | campaignId | by operators, conditional on its version |
- * | ticket | `ticket#<campaignId>#<ticket>` | `ticket` | once: a ticket is taken once |
- * | coupon | `user#<userId>` | `<campaignId>#<nth>` | once: (user, campaign, nth) is taken once |
+ * | ticket | `ticket#<campaignId>#<ticket>` | `ticket` | once, and anew only after it was set `free`: a ticket is taken once |
+ * | former taker | the same | `was#<couponId>` | before a ticket is set free, so that a late copy of its confirmation is known |
+ * | coupon | `user#<userId>` | `<campaignId>#<nth>` | once, and anew only after it was cancelled: (user, campaign, nth) is taken once |
+ * | former coupon | the same | `<campaignId>#<nth>#<issuedAt>` | before a cancelled one is replaced, and for one that was revoked |
  *
  * A ticket is a partition of its own and a user is a partition of its own, so that no partition takes more than a few writes
  * however fast a campaign sells. The ticket item goes first: a coupon item never exists without its ticket.
  */
 
 type LedgerCtx = Pick<Ctx, "table">;
-
-/** A campaign as the ledger keeps it. */
-export interface CampaignRecord extends CampaignDraft {
-  readonly buckets: number;
-  /** Milliseconds since 1970 that issue times in Redis count from. */
-  readonly base: number;
-  readonly paused: boolean;
-  /** Whether Redis has had it: from then on a campaign missing there was lost. */
-  readonly armed: boolean;
-  readonly version: number;
-  /** The content it was created with, as text. */
-  readonly original: string;
-}
-
-const CAMPAIGNS = "campaigns";
-
-function campaignAttributes(record: CampaignRecord): Attributes {
-  const { armed, version, ...rest } = record;
-  return { armed, version, record: JSON.stringify(rest) };
-}
-
-function campaignOf(item: Item): CampaignRecord {
-  const rest = JSON.parse(String(item.record)) as Omit<CampaignRecord, "armed" | "version">;
-  return { ...rest, armed: item.armed === true, version: Number(item.version) };
-}
-
-export const campaigns = {
-  putNew: (ctx: LedgerCtx, record: CampaignRecord): Promise<boolean> =>
-    ctx.table.putNew({ pk: CAMPAIGNS, sk: record.campaignId }, campaignAttributes(record)),
-
-  putVersion: (ctx: LedgerCtx, record: CampaignRecord, version: number): Promise<boolean> =>
-    ctx.table.putVersion({ pk: CAMPAIGNS, sk: record.campaignId }, campaignAttributes(record), version),
-
-  /** Marks that Redis has the campaign. Repeating it is harmless; so is losing against a later change, which only an armed campaign takes. */
-  arm: async (ctx: LedgerCtx, record: CampaignRecord): Promise<void> => {
-    await campaigns.putVersion(ctx, { ...record, armed: true }, record.version);
-  },
-
-  get: async (ctx: LedgerCtx, campaignId: string): Promise<CampaignRecord | undefined> => {
-    const item = await ctx.table.get({ pk: CAMPAIGNS, sk: campaignId });
-    return item && campaignOf(item);
-  },
-
-  page: async (
-    ctx: LedgerCtx,
-    page: { limit: number; after?: string | undefined },
-  ): Promise<{ records: CampaignRecord[]; more: boolean }> => {
-    const { items, more } = await ctx.table.query(CAMPAIGNS, {
-      limit: page.limit,
-      ...(page.after === undefined ? {} : { after: page.after }),
-    });
-    return { records: items.map(campaignOf), more };
-  },
-
-  /** Every campaign, a page at a time. */
-  all: async function* (ctx: LedgerCtx): AsyncGenerator<CampaignRecord> {
-    let after: string | undefined;
-    do {
-      const { records, more } = await campaigns.page(ctx, { limit: 100, after });
-      yield* records;
-      after = more ? records.at(-1)?.campaignId : undefined;
-    } while (after !== undefined);
-  },
-};
 
 /** One coupon on its way into the ledger. */
 export interface Confirmation extends Issuance {
@@ -93,37 +30,52 @@ export interface Confirmation extends Issuance {
 /** `ticket-taken` and `user-taken`: somebody else's coupon stands there. Never overwritten; it must not happen. */
 export type LedgerWord = "recorded" | "already-recorded" | "ticket-taken" | "user-taken";
 
-const ticketKey = (campaignId: string, ticket: number) => ({ pk: `ticket#${campaignId}#${ticket}`, sk: "ticket" });
-const couponKey = (userId: string, campaignId: string, nth: number) => ({
+/** A ticket's item. */
+export interface TicketRow extends Issuance {
+  readonly couponId: string;
+  readonly key?: string | undefined;
+  /** Given back: whoever is issued the ticket next takes it over. */
+  readonly free: boolean;
+}
+
+/** A coupon as its item says it, with what only its owner and the shop need. */
+export interface CouponRow extends Coupon {
+  readonly orderId?: string | undefined;
+}
+
+export const ticketKey = (campaignId: string, ticket: number): ItemKey => ({
+  pk: `ticket#${campaignId}#${ticket}`,
+  sk: "ticket",
+});
+const formerTakerKey = (campaignId: string, ticket: number, couponId: string): ItemKey => ({
+  pk: `ticket#${campaignId}#${ticket}`,
+  sk: `was#${couponId}`,
+});
+export const couponKey = (userId: string, campaignId: string, nth: number): ItemKey => ({
   pk: `user#${userId}`,
   sk: `${campaignId}#${String(nth).padStart(2, "0")}`,
 });
+const formerCouponKey = ({ userId, campaignId, nth, issuedAt }: Issuance): ItemKey => ({
+  pk: `user#${userId}`,
+  sk: `${campaignId}#${String(nth).padStart(2, "0")}#${issuedAt}`,
+});
 
-async function record(ctx: LedgerCtx & Pick<Ctx, "now">, confirmation: Confirmation): Promise<LedgerWord> {
-  const { campaignId, userId, ticket, nth, issuedAt, couponId, expiresAt, key } = confirmation;
-  const ofTicket = ticketKey(campaignId, ticket);
-  if (!(await ctx.table.putNew(ofTicket, { campaignId, ticket, userId, nth, issuedAt, couponId, key }))) {
-    const standing = await ctx.table.get(ofTicket);
-    if (standing?.couponId !== couponId) return "ticket-taken";
-  }
-  const ofUser = couponKey(userId, campaignId, nth);
-  const coupon = {
-    campaignId,
-    userId,
-    ticket,
-    nth,
-    issuedAt,
-    couponId,
-    expiresAt,
-    state: "confirmed",
-    confirmedAt: ctx.now(),
+const LIVE: ReadonlySet<unknown> = new Set<CouponState>(["confirmed", "used"]);
+
+function ticketOf(item: Item): TicketRow {
+  return {
+    campaignId: String(item.campaignId),
+    userId: String(item.userId),
+    ticket: Number(item.ticket),
+    nth: Number(item.nth),
+    issuedAt: Number(item.issuedAt),
+    couponId: String(item.couponId),
+    ...(item.key === undefined ? {} : { key: String(item.key) }),
+    free: item.free === true,
   };
-  if (await ctx.table.putNew(ofUser, coupon)) return "recorded";
-  const standing = await ctx.table.get(ofUser);
-  return standing?.couponId === couponId ? "already-recorded" : "user-taken";
 }
 
-function couponOf(item: Item): Coupon {
+function couponOf(item: Item): CouponRow {
   return {
     couponId: String(item.couponId),
     campaignId: String(item.campaignId),
@@ -132,26 +84,123 @@ function couponOf(item: Item): Coupon {
     nth: Number(item.nth),
     state: item.state as CouponState,
     issuedAt: Number(item.issuedAt),
-    confirmedAt: Number(item.confirmedAt),
+    ...(item.confirmedAt === undefined ? {} : { confirmedAt: Number(item.confirmedAt) }),
     ...(item.expiresAt === undefined ? {} : { expiresAt: Number(item.expiresAt) }),
+    ...(item.reason === undefined ? {} : { reason: String(item.reason) }),
+    ...(item.orderId === undefined ? {} : { orderId: String(item.orderId) }),
   };
 }
 
+const attributesOf = (row: TicketRow | CouponRow) => ({ ...row });
+
+async function record(ctx: LedgerCtx & Pick<Ctx, "now">, confirmation: Confirmation): Promise<LedgerWord> {
+  const { campaignId, userId, ticket, nth, issuedAt, couponId, expiresAt, key } = confirmation;
+  const ofTicket = ticketKey(campaignId, ticket);
+  const taking = { campaignId, ticket, userId, nth, issuedAt, couponId, key };
+  const taken = await ctx.table.put(ofTicket, taking, { absent: true, equals: { free: true }, below: { issuedAt } });
+  if (!taken) {
+    const standing = await ctx.table.get(ofTicket);
+    if (standing?.couponId !== couponId) {
+      // A late copy of what was recorded, given back, and is somebody else's by now.
+      const former = await ctx.table.get(formerTakerKey(campaignId, ticket, couponId));
+      return former ? "already-recorded" : "ticket-taken";
+    }
+    if (standing.free === true) return "already-recorded";
+  }
+  const ofUser = couponKey(userId, campaignId, nth);
+  const coupon = { campaignId, userId, ticket, nth, issuedAt, couponId, expiresAt, state: "confirmed" };
+  const written = { ...coupon, confirmedAt: ctx.now() };
+  if (await ctx.table.put(ofUser, written, { absent: true })) return "recorded";
+  const standing = await ctx.table.get(ofUser);
+  if (standing?.couponId === couponId) return "already-recorded";
+  if (!standing || LIVE.has(standing.state)) return "user-taken";
+  // A cancelled coupon makes room for the next one of its place, and stays readable as a former one.
+  const former = couponOf(standing);
+  await ctx.table.put(formerCouponKey(former), attributesOf(former), { absent: true });
+  const replaced = await ctx.table.put(ofUser, written, {
+    equals: { couponId: former.couponId, state: former.state },
+  });
+  if (replaced) return "recorded";
+  return (await ctx.table.get(ofUser))?.couponId === couponId ? "already-recorded" : "user-taken";
+}
+
+/** Where a coupon's id leads: the issuance, and the coupon itself unless its confirmation was cut off half-way. */
+export interface Found {
+  readonly ticket: TicketRow;
+  readonly coupon: CouponRow | undefined;
+}
+
 export const coupons = {
-  /**
-   * Takes a batch of confirmations; each is idempotent and two conditional writes, so no transaction and half its price.
-   * @returns for each, in order, a word, or the error that kept it from being known
-   */
-  record: async (
-    ctx: LedgerCtx & Pick<Ctx, "now">,
-    batch: readonly Confirmation[],
-  ): Promise<(LedgerWord | { error: unknown })[]> => {
-    const results = await Promise.allSettled(batch.map((confirmation) => record(ctx, confirmation)));
-    return results.map((result) => (result.status === "fulfilled" ? result.value : { error: result.reason }));
+  /** Takes one confirmation; idempotent, and two conditional writes, so no transaction and half its price. */
+  record,
+
+  /** The coupon of an id, whatever has become of it. @returns undefined when the ledger has never taken one with this id */
+  find: async (ctx: LedgerCtx, couponId: string): Promise<Found | undefined> => {
+    const place = parseCouponId(couponId);
+    if (!place) return undefined;
+    const { campaignId } = place;
+    const taker = await ctx.table.get(ticketKey(campaignId, place.ticket));
+    const item =
+      taker?.couponId === couponId ? taker : await ctx.table.get(formerTakerKey(campaignId, place.ticket, couponId));
+    if (!item) return undefined;
+    const ticket = ticketOf(item);
+    const current = await ctx.table.get(couponKey(ticket.userId, campaignId, ticket.nth));
+    if (current?.couponId === couponId) return { ticket, coupon: couponOf(current) };
+    const former = await ctx.table.get(formerCouponKey(ticket));
+    return { ticket, coupon: former?.couponId === couponId ? couponOf(former) : undefined };
   },
 
-  /** A user's coupons of one campaign, first to last. */
-  ofCampaign: async (ctx: LedgerCtx, userId: string, campaignId: string): Promise<Coupon[]> => {
+  /** Moves a coupon from one state to another, once. @returns whether this call did it */
+  move: (ctx: LedgerCtx, from: CouponRow, to: CouponRow): Promise<boolean> =>
+    ctx.table.put(couponKey(from.userId, from.campaignId, from.nth), attributesOf(to), {
+      equals: { couponId: from.couponId, state: from.state },
+    }),
+
+  /** Sets a ticket free that this issuance has, and remembers the issuance. Repeating it changes nothing. */
+  setFree: async (ctx: LedgerCtx, issuance: Issuance & { readonly couponId: string }): Promise<void> => {
+    const { campaignId, ticket, couponId } = issuance;
+    const key = ticketKey(campaignId, ticket);
+    const standing = await ctx.table.get(key);
+    if (standing?.couponId !== couponId || standing.free === true) return;
+    const row = ticketOf(standing);
+    await coupons.remember(ctx, row);
+    await ctx.table.put(key, attributesOf({ ...row, free: true }), { equals: { couponId } });
+  },
+
+  /** Remembers an issuance that has no ticket item of its own (any more), so that its id still leads to it. */
+  remember: async (ctx: LedgerCtx, issuance: Issuance & { readonly couponId: string }): Promise<void> => {
+    const { campaignId, ticket, userId, nth, issuedAt, couponId } = issuance;
+    const former = { campaignId, ticket, userId, nth, issuedAt, couponId, free: true };
+    await ctx.table.put(formerTakerKey(campaignId, ticket, couponId), former, { absent: true });
+  },
+
+  /** Writes down that an issuance was taken back from its holder, and why. Repeating it changes nothing. */
+  revoke: async (ctx: LedgerCtx, confirmation: Confirmation, reason: string): Promise<void> => {
+    const { campaignId, userId, ticket, nth, issuedAt, couponId, expiresAt } = confirmation;
+    const coupon = { campaignId, userId, ticket, nth, issuedAt, couponId, expiresAt, state: "revoked", reason };
+    await ctx.table.put(formerCouponKey(confirmation), coupon, { absent: true });
+    await coupons.remember(ctx, confirmation);
+  },
+
+  /** Tickets from…to of a campaign that were ever taken, in no order. At most `limits.ledgerPageTickets` at once. */
+  tickets: async (ctx: LedgerCtx, campaignId: string, from: number, to: number): Promise<TicketRow[]> => {
+    const keys = Array.from({ length: to - from + 1 }, (_, i) => ticketKey(campaignId, from + i));
+    return (await getMany(ctx, keys)).map(ticketOf);
+  },
+
+  /** The current coupon items in these places, those that exist, in no order. */
+  inPlaces: async (
+    ctx: LedgerCtx,
+    places: readonly Pick<Issuance, "userId" | "campaignId" | "nth">[],
+  ): Promise<CouponRow[]> => {
+    const keys = places.map(({ userId, campaignId, nth }) => couponKey(userId, campaignId, nth));
+    // DynamoDB refuses a key that comes twice.
+    const unique = new Map(keys.map((key) => [`${key.pk}\n${key.sk}`, key]));
+    return (await getMany(ctx, [...unique.values()])).map(couponOf);
+  },
+
+  /** A user's coupons of one campaign, first to last; a place's former ones behind its present one. */
+  ofCampaign: async (ctx: LedgerCtx, userId: string, campaignId: string): Promise<CouponRow[]> => {
     const { items } = await ctx.table.query(`user#${userId}`, { prefix: `${campaignId}#`, limit: 100 });
     return items.map(couponOf);
   },
@@ -161,7 +210,7 @@ export const coupons = {
     ctx: LedgerCtx,
     userId: string,
     page: { limit: number; after?: string | undefined },
-  ): Promise<{ items: Coupon[]; after?: string }> => {
+  ): Promise<{ items: CouponRow[]; after?: string }> => {
     const { items, more } = await ctx.table.query(`user#${userId}`, {
       limit: page.limit,
       ...(page.after === undefined ? {} : { after: page.after }),
@@ -170,3 +219,20 @@ export const coupons = {
     return { items: items.map(couponOf), ...(more && last ? { after: String(last.sk) } : {}) };
   },
 };
+
+/** AWS: at most 100 keys in one batch read. */
+const KEYS_PER_READ = 100;
+
+async function getMany(ctx: LedgerCtx, keys: readonly ItemKey[]): Promise<Item[]> {
+  const items: Item[] = [];
+  let next = 0;
+  const work = async () => {
+    while (next < keys.length) {
+      const from = next;
+      next += KEYS_PER_READ;
+      items.push(...(await ctx.table.getBatch(keys.slice(from, from + KEYS_PER_READ))));
+    }
+  };
+  await Promise.all(Array.from({ length: limits.ledgerReadsAtOnce }, work));
+  return items;
+}

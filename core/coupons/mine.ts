@@ -13,7 +13,7 @@ import { type Holding, holding } from "./scripts.ts";
 type MineCtx = Pick<Ctx, "redis" | "table" | "couponSecret" | "now">;
 
 /**
- * Makes the verb that tells what a user holds of a campaign: pending coupons from Redis with an ETA, all others from the
+ * Makes the verb that tells what a user holds, and has held, of a campaign: pending coupons from Redis with an ETA, all others from the
  * ledger. While everything is pending the ledger is not asked; while Redis is out of reach the ledger alone answers, and
  * only a user it knows nothing of is turned away, because a pending coupon cannot be excluded.
  */
@@ -40,8 +40,9 @@ export function couponTeller() {
     const allPending = held !== undefined && held.coupons.length > 0 && pending.length === held.coupons.length;
     const recorded = allPending ? [] : await ledger.ofCampaign(ctx, userId, campaignId);
     // The ledger's word stands: a coupon that it has is no longer pending, whatever the outbox says.
-    const known = new Set(recorded.map((coupon) => coupon.nth));
-    const items = [...recorded, ...pending.filter((coupon) => !known.has(coupon.nth))].sort((a, b) => a.nth - b.nth);
+    const known = new Set(recorded.map(({ couponId }) => couponId));
+    const items = [...recorded, ...pending.filter(({ couponId }) => !known.has(couponId))];
+    items.sort((a, b) => a.nth - b.nth || a.issuedAt - b.issuedAt);
     if (items.length > 0) return { word: "found", items };
     if (lost) throw lost;
     if (!held) return refuseMissing(ctx, campaignId);

@@ -2,32 +2,38 @@
 -- Redis counts the claims of each entry: that is its number of attempts, and each attempt doubles the wait for the next one, so
 -- that a long standstill of the persister does not fill the queue with copies. Two sweeps at once never claim the same entry.
 --
--- KEYS outbox   stream  what the ledger does not have yet
+-- KEYS tally    string  packed, see coupons/tally.ts
+--      outbox   stream  what the ledger does not have yet
 -- ARGV from             outbox id to begin at, or -
 --      ageMs            only entries at least this old
 --      idleMs           the wait after an entry's first claim; doubles with each
 --      idleMostMs       the longest wait
 --      most             entries to look at
 --
--- Replies: found next depth oldestMs [outboxId user attempts ticket nth key]... | missing
+-- Replies: found next depth oldestMs epoch [outboxId user attempts ticket nth key]... | missing
 --          next: id to continue behind, or empty at the end; oldestMs: age of the oldest entry;
 --          key: in hexadecimal
-local outbox = KEYS[1]
+local tally, outbox = KEYS[1], KEYS[2]
 local from, ageMs, idleMs, idleMostMs, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 
-if redis.call('EXISTS', outbox) == 0 then return { 'missing' } end
+local packed = redis.call('GET', tally)
+if not packed or redis.call('EXISTS', outbox) == 0 then return { 'missing' } end
+local epoch = struct.unpack('>I4', packed, 46)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local oldest = redis.call('XRANGE', outbox, '-', '+', 'COUNT', 1)
 local oldestMs = 0
 if oldest[1] then oldestMs = math.max(0, now - tonumber(string.match(oldest[1][1], '^%d+'))) end
 
+-- After the clock stepped back, entries are younger than nothing: they are due at once, which is early and harmless.
+local newest = redis.call('XREVRANGE', outbox, '+', '-', 'COUNT', 1)
 local last = string.format('%d', now - ageMs)
+if newest[1] and tonumber(string.match(newest[1][1], '^%d+')) > now then last = '+' end
 local due = {}
-if from == '-' or tonumber(string.match(from, '%d+')) <= tonumber(last) then
+if from == '-' or last == '+' or tonumber(string.match(from, '%d+')) <= tonumber(last) then
   due = redis.call('XRANGE', outbox, from, last, 'COUNT', most)
 end
-local reply = { 'found', '', redis.call('XLEN', outbox), oldestMs }
+local reply = { 'found', '', redis.call('XLEN', outbox), oldestMs, epoch }
 for _, entry in ipairs(due) do
   local before = redis.call('XPENDING', outbox, 'sweep', entry[1], entry[1], 1)[1]
   local attempts = before and before[4] or 0

@@ -1,4 +1,5 @@
 import { type Ctx, StoreUnavailable } from "../context.ts";
+import type { QueueDoor, QueueMessage } from "../doors/sqs.ts";
 import { keys } from "../keys.ts";
 import { limits } from "../limits.ts";
 import type { CampaignAbout } from "./campaign.ts";
@@ -6,7 +7,7 @@ import { aboutMemory } from "./campaign.ts";
 import { confirmationOf, messageOf } from "./confirmation.ts";
 import { type SweepEntry, sweepOutbox } from "./scripts.ts";
 
-type SweepCtx = Pick<Ctx, "redis" | "confirmations" | "couponSecret" | "now" | "log">;
+type SweepCtx = Pick<Ctx, "redis" | "confirmations" | "deadLetters" | "couponSecret" | "now" | "log">;
 
 export interface Swept {
   readonly campaigns: number;
@@ -15,6 +16,8 @@ export interface Swept {
   readonly oldestMs: number;
   /** Entries that SQS has taken again. */
   readonly sent: number;
+  /** Entries past their budget of attempts, which went to the dead letters to be classified. They stay in the outbox until then. */
+  readonly spent: number;
   /** Entries that SQS did not acknowledge; they come round again. */
   readonly failed: number;
   /** The most often that any entry of this run has been sent again. */
@@ -24,14 +27,15 @@ export interface Swept {
 /**
  * Sends again, in batches of ten, whatever has waited in an outbox for longer than `limits.sweepAgeMs`: what was decided and
  * never published (a crash, SQS out of reach), and what was published and never confirmed. Re-sending is harmless: the
- * message of an issuance is always the same, and the ledger takes it once.
+ * message of an issuance is always the same, and the ledger takes it once. What is past its budget of attempts goes to the dead
+ * letters, where it is classified without a person.
  */
 export function sweeper(): (ctx: SweepCtx) => Promise<Swept> {
   const recall = aboutMemory();
 
   return async (ctx) => {
     const ids = (await ctx.redis.command("SMEMBERS", keys.campaigns)) as string[];
-    const total = { campaigns: ids.length, waiting: 0, oldestMs: 0, sent: 0, failed: 0, attemptsMost: 0 };
+    const total = { campaigns: ids.length, waiting: 0, oldestMs: 0, sent: 0, spent: 0, failed: 0, attemptsMost: 0 };
     for (const campaignId of ids) {
       const about = await recall(ctx, campaignId);
       if (!about) continue;
@@ -39,7 +43,7 @@ export function sweeper(): (ctx: SweepCtx) => Promise<Swept> {
       for (let call = 0; call < limits.sweepCallsMost && next !== ""; call++) {
         const reply = await ctx.redis.run(
           sweepOutbox,
-          { outbox: keys.outbox(campaignId) },
+          { tally: keys.tally(campaignId), outbox: keys.outbox(campaignId) },
           {
             from: next,
             ageMs: limits.sweepAgeMs,
@@ -54,9 +58,10 @@ export function sweeper(): (ctx: SweepCtx) => Promise<Swept> {
           total.waiting += reply.depth;
           total.oldestMs = Math.max(total.oldestMs, reply.oldestMs);
         }
-        const sent = await resend(ctx, about, reply.entries);
+        const { sent, spent } = await resend(ctx, about, reply.entries, reply.epoch);
         total.sent += sent;
-        total.failed += reply.entries.length - sent;
+        total.spent += spent;
+        total.failed += reply.entries.length - sent - spent;
         for (const { attempts } of reply.entries) total.attemptsMost = Math.max(total.attemptsMost, attempts);
       }
     }
@@ -64,20 +69,44 @@ export function sweeper(): (ctx: SweepCtx) => Promise<Swept> {
   };
 }
 
-async function resend(ctx: SweepCtx, about: CampaignAbout, entries: readonly SweepEntry[]): Promise<number> {
-  const messages = entries.map(({ outboxId, userId, ticket, nth, key }) => {
+async function resend(
+  ctx: SweepCtx,
+  about: CampaignAbout,
+  entries: readonly SweepEntry[],
+  epoch: number,
+): Promise<{ sent: number; spent: number }> {
+  const messageFor = ({ outboxId, userId, ticket, nth, key }: SweepEntry): QueueMessage => {
     const issuedAt = Number(outboxId.slice(0, outboxId.indexOf("-")));
     const issuance = { campaignId: about.campaignId, userId, ticket, nth, issuedAt };
-    return messageOf(confirmationOf(issuance, about, ctx.couponSecret, key), outboxId);
+    return messageOf({ confirmation: confirmationOf(issuance, about, ctx.couponSecret, key), outboxId, epoch });
+  };
+  const isSpent = ({ attempts }: SweepEntry) => attempts > limits.sweepAttemptsMost;
+  const letters = entries.filter(isSpent).map((entry): QueueMessage => {
+    const message = messageFor(entry);
+    return {
+      ...message,
+      // Each time it comes round it is another letter, or SQS would swallow the later ones.
+      deduplicationId: `${message.deduplicationId}.spent${entry.attempts}`,
+      attributes: { reason: "attempts-spent" },
+    };
   });
+  const again = entries.filter((entry) => !isSpent(entry)).map(messageFor);
+  return {
+    sent: await sendAll(ctx, ctx.confirmations, again),
+    spent: await sendAll(ctx, ctx.deadLetters, letters),
+  };
+}
+
+/** Sends in batches of ten. @returns how many SQS has acknowledged */
+async function sendAll(ctx: Pick<Ctx, "log">, queue: QueueDoor, messages: readonly QueueMessage[]): Promise<number> {
   let sent = 0;
   for (let from = 0; from < messages.length; from += limits.queueBatch) {
     try {
-      const acknowledged = await ctx.confirmations.sendBatch(messages.slice(from, from + limits.queueBatch));
+      const acknowledged = await queue.sendBatch(messages.slice(from, from + limits.queueBatch));
       sent += acknowledged.filter(Boolean).length;
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;
-      ctx.log("sweep-send-failed", { campaignId: about.campaignId, reason: error.message });
+      ctx.log("sweep-send-failed", { reason: error.message });
     }
   }
   return sent;

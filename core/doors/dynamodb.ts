@@ -2,6 +2,7 @@ import {
   type AttributeValue,
   BatchGetItemCommand,
   ConditionalCheckFailedException,
+  DeleteItemCommand,
   DynamoDBClient,
   GetItemCommand,
   PutItemCommand,
@@ -24,15 +25,26 @@ export interface ItemKey {
   readonly sk: string;
 }
 
+/**
+ * When a put may replace what stands under its key. `absent`: nothing stands there. `equals`: all of these attributes stand
+ * there with these values; together with `below`, what stands there is smaller than these numbers. With both `absent` and
+ * `equals`, one of the two is enough.
+ */
+export interface When {
+  readonly absent?: boolean;
+  readonly equals?: Readonly<Record<string, string | number | boolean>>;
+  readonly below?: Readonly<Record<string, number>>;
+}
+
 /** The one way to DynamoDB: a table with a partition key `pk` and a sort key `sk`, both strings. Reads are consistent. */
 export interface TableDoor {
   get(key: ItemKey): Promise<Item | undefined>;
   /** Up to 100 items in one call, those that exist. */
   getBatch(keys: readonly ItemKey[]): Promise<Item[]>;
-  /** Writes the item unless one with its key exists. @returns whether it was written */
-  putNew(key: ItemKey, attributes: Attributes): Promise<boolean>;
-  /** Replaces the item if its `version` still is the given one. @returns whether it was written */
-  putVersion(key: ItemKey, attributes: Attributes, version: number): Promise<boolean>;
+  /** Writes the whole item if what stands under its key allows it. @returns whether it was written */
+  put(key: ItemKey, attributes: Attributes, when: When): Promise<boolean>;
+  /** Removes the item, whether it is there or not. */
+  remove(key: ItemKey): Promise<void>;
   /** Items of a partition whose sort key begins with a prefix, in order; `after` continues behind a sort key. */
   query(
     pk: string,
@@ -64,6 +76,25 @@ function fromItem(item: Record<string, AttributeValue>): Item {
   return Object.fromEntries(Object.entries(item).map(([name, value]) => [name, fromValue(value)]));
 }
 
+function conditionOf({ absent, equals = {}, below = {} }: When) {
+  const names: Record<string, string> = {};
+  const values: Record<string, AttributeValue> = {};
+  const terms: string[] = [];
+  const add = (name: string, operator: string, value: string | number | boolean) => {
+    const place = terms.length;
+    names[`#${place}`] = name;
+    values[`:${place}`] = toValue(value);
+    terms.push(`#${place} ${operator} :${place}`);
+  };
+  for (const [name, value] of Object.entries(equals)) add(name, "=", value);
+  for (const [name, value] of Object.entries(below)) add(name, "<", value);
+  const either = [...(absent ? ["attribute_not_exists(pk)"] : []), ...(terms.length > 0 ? [terms.join(" AND ")] : [])];
+  return {
+    ConditionExpression: either.map((it) => `(${it})`).join(" OR "),
+    ...(terms.length > 0 ? { ExpressionAttributeNames: names, ExpressionAttributeValues: values } : {}),
+  };
+}
+
 /** Opens a client. Each of two attempts has `limits.ledgerAttemptMs`. */
 export function openTable(address: TableAddress): TableDoor {
   const client = new DynamoDBClient({
@@ -87,28 +118,17 @@ export function openTable(address: TableAddress): TableDoor {
     }
   }
 
-  const put = (key: ItemKey, attributes: Attributes, condition: object) =>
-    guarded(async () => {
-      try {
-        await client.send(new PutItemCommand({ TableName, Item: toItem(key, attributes), ...condition }));
-        return true;
-      } catch (error) {
-        if (error instanceof ConditionalCheckFailedException) return false;
-        throw error;
-      }
-    });
-
   return {
     get: (key) =>
       guarded(async () => {
-        const Key = { pk: { S: key.pk }, sk: { S: key.sk } };
+        const Key = toItem(key, {});
         const { Item } = await client.send(new GetItemCommand({ TableName, Key, ConsistentRead: true }));
         return Item && fromItem(Item);
       }),
     getBatch: (batch) =>
       guarded(async () => {
         const items: Item[] = [];
-        let Keys = batch.map((key) => ({ pk: { S: key.pk }, sk: { S: key.sk } }) as Record<string, AttributeValue>);
+        let Keys = batch.map((key) => toItem(key, {}));
         while (Keys.length > 0) {
           const RequestItems = { [TableName]: { Keys, ConsistentRead: true } };
           const { Responses, UnprocessedKeys } = await client.send(new BatchGetItemCommand({ RequestItems }));
@@ -117,12 +137,20 @@ export function openTable(address: TableAddress): TableDoor {
         }
         return items;
       }),
-    putNew: (key, attributes) => put(key, attributes, { ConditionExpression: "attribute_not_exists(pk)" }),
-    putVersion: (key, attributes, version) =>
-      put(key, attributes, {
-        ConditionExpression: "#version = :version",
-        ExpressionAttributeNames: { "#version": "version" },
-        ExpressionAttributeValues: { ":version": { N: String(version) } },
+    put: (key, attributes, when) =>
+      guarded(async () => {
+        try {
+          const Item = toItem(key, attributes);
+          await client.send(new PutItemCommand({ TableName, Item, ...conditionOf(when) }));
+          return true;
+        } catch (error) {
+          if (error instanceof ConditionalCheckFailedException) return false;
+          throw error;
+        }
+      }),
+    remove: (key) =>
+      guarded(async () => {
+        await client.send(new DeleteItemCommand({ TableName, Key: toItem(key, {}) }));
       }),
     query: (pk, { prefix, limit, after }) =>
       guarded(async () => {

@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { RECOVERY_STEPS } from "../../core/coupons/recovery-records.ts";
 import { limits } from "../../core/limits.ts";
 import { contract } from "./contract.ts";
 import { campaignId, cursorOut, name, pageQuery, roomId, timeIn, timeOut } from "./fields.ts";
@@ -36,6 +37,16 @@ export const campaign = z.object({
   validDays: z.optional(z.int()),
   serverTime: timeOut,
   version: z.int(),
+  /** Only while it is being recovered. */
+  recovery: z.optional(
+    z.object({
+      step: z.enum(RECOVERY_STEPS),
+      reason: z.string(),
+      startedAt: timeOut,
+      ticketsRead: z.int(),
+      waitingFor: z.optional(z.string()),
+    }),
+  ),
 });
 
 export const createCampaign = contract({

@@ -16,7 +16,10 @@ export const coupon = z.object({
   expiresAt: z.optional(timeOut),
   etaMs: z.optional(z.int().check(z.gte(0))),
   reason: z.optional(z.string()),
+  orderId: z.optional(z.string()),
 });
+
+const couponId = z.string().check(z.regex(/^[\w.-]{1,100}$/, "1 to 100 of letters, digits, point, - and _"));
 
 export const issueCoupon = contract({
   method: "POST",
@@ -70,4 +73,35 @@ export const listCoupons = contract({
   query: pageQuery,
   answers: { listed: z.object({ items: z.array(coupon), cursor: cursorOut }) },
   refusals: ["unavailable"],
+});
+
+export const useCoupon = contract({
+  method: "POST",
+  path: "/coupons/{couponId}/use",
+  who: "shopper",
+  summary: "Use a coupon for an order; by its owner or an operator, once, idempotent by the order",
+  params: z.object({ couponId }),
+  body: z.strictObject({
+    orderId: z
+      .string()
+      .check(
+        z.regex(
+          new RegExp(`^[\\x21-\\x7e]{1,${limits.orderIdLength}}$`),
+          `1 to ${limits.orderIdLength} printable ASCII characters without blanks`,
+        ),
+      ),
+  }),
+  answers: { used: coupon },
+  refusals: ["unknown", "forbidden", "conflict", "recovering", "unavailable"],
+});
+
+export const cancelCoupon = contract({
+  method: "POST",
+  path: "/coupons/{couponId}/cancel",
+  who: "shopper",
+  summary: "Give a coupon back; by its owner or an operator, idempotent. Its ticket goes back to stock",
+  params: z.object({ couponId }),
+  body: z.optional(z.strictObject({})),
+  answers: { cancelled: coupon },
+  refusals: ["unknown", "forbidden", "conflict", "recovering", "unavailable"],
 });

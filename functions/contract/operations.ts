@@ -1,5 +1,10 @@
 import * as z from "zod/mini";
+import { DECISIONS } from "../../core/coupons/letters.ts";
+import { FINDING_KINDS, type FindingKind } from "../../core/coupons/verify.ts";
+import { limits } from "../../core/limits.ts";
+import { campaign } from "./campaigns.ts";
 import { contract } from "./contract.ts";
+import { campaignId, cursorOut, pageQuery, timeOut } from "./fields.ts";
 
 const door = z.object({ status: z.enum(["up", "down"]), ms: z.number() });
 
@@ -22,4 +27,103 @@ export const showOpenapi = contract({
   summary: "This document",
   answers: { found: z.record(z.string(), z.unknown()) },
   refusals: [],
+});
+
+const count = z.int().check(z.gte(0));
+const kinds = Object.keys(FINDING_KINDS) as [FindingKind, ...FindingKind[]];
+
+export const verification = z.object({
+  campaignId,
+  consistent: z.boolean(),
+  verifiedAt: timeOut,
+  coupons: count,
+  holders: count,
+  pending: count,
+  free: count,
+  issued: count,
+  ...(Object.fromEntries(kinds.map((kind) => [kind, count])) as Record<FindingKind, typeof count>),
+  repaired: count,
+  findings: z.array(
+    z.object({ kind: z.enum(kinds), ticket: count, userId: z.optional(z.string()), nth: z.optional(z.int()) }),
+  ),
+});
+
+export const verifyCampaign = contract({
+  method: "POST",
+  path: "/ops/campaigns/{campaignId}/verify",
+  who: "operator",
+  summary: "Compare a campaign's ledger, Redis and outbox as sets; repair=true mends what is provably safe to mend",
+  params: z.object({ campaignId }),
+  query: z.object({
+    repair: z.optional(
+      z.pipe(
+        z.enum(["true", "false"]),
+        z.transform((text) => text === "true"),
+      ),
+    ),
+  }),
+  body: z.optional(z.strictObject({})),
+  answers: { verified: verification },
+  refusals: ["unknown", "recovering", "unavailable"],
+});
+
+export const recoverCampaign = contract({
+  method: "POST",
+  path: "/ops/campaigns/{campaignId}/recover",
+  who: "operator",
+  summary: "Begin a recovery from the ledger; its progress stands in the campaign document",
+  params: z.object({ campaignId }),
+  body: z.optional(z.strictObject({})),
+  answers: { accepted: campaign },
+  refusals: ["unknown", "unavailable"],
+});
+
+const letter = z.object({
+  letterId: z.string(),
+  reason: z.string(),
+  decision: z.enum(DECISIONS),
+  redrives: count,
+  campaignId: z.optional(z.string()),
+  userId: z.optional(z.string()),
+  ticket: z.optional(z.int()),
+  couponId: z.optional(z.string()),
+  firstAt: timeOut,
+  decidedAt: timeOut,
+});
+
+export const listDeadLetters = contract({
+  method: "GET",
+  path: "/ops/dead-letters",
+  who: "operator",
+  summary: "Dead letters: what is there, why, and what was decided",
+  query: pageQuery,
+  answers: {
+    listed: z.object({
+      items: z.array(letter),
+      /** Not decided yet. */
+      queue: z.object({ waiting: count, inFlight: count }),
+      cursor: cursorOut,
+    }),
+  },
+  refusals: ["unavailable"],
+});
+
+export const redriveDeadLetters = contract({
+  method: "POST",
+  path: "/ops/dead-letters/redrive",
+  who: "operator",
+  summary: "Send kept dead letters round again: those named, or all that are kept",
+  body: z.optional(
+    z.strictObject({
+      letterIds: z.optional(
+        z
+          .array(z.string().check(z.minLength(1), z.maxLength(limits.cursorLength)))
+          .check(z.minLength(1), z.maxLength(limits.lettersMost)),
+      ),
+    }),
+  ),
+  answers: {
+    redriven: z.object({ redriven: z.array(z.string()), skipped: z.array(z.string()), more: z.boolean() }),
+  },
+  refusals: ["unavailable"],
 });

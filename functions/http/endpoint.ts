@@ -31,6 +31,8 @@ const QUIET: ReadonlySet<Word> = new Set([
   "closed",
   "limit-reached",
   "unknown",
+  "paused",
+  "recovering",
   "healthy",
 ]);
 

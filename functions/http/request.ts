@@ -95,3 +95,6 @@ export function readCaller(event: ProxyEvent): Caller | undefined {
   const scope = typeof claims?.scope === "string" ? claims.scope : "";
   return { userId, scopes: new Set(scope.split(" ").filter(Boolean)) };
 }
+
+/** A caller as the verbs on coupons take it. */
+export const askerOf = (caller: Caller) => ({ userId: caller.userId, operator: caller.scopes.has("operator") });

@@ -1,5 +1,7 @@
 import type { CampaignView } from "../../core/coupons/campaign.ts";
 import type { Coupon } from "../../core/coupons/coupon.ts";
+import type { Letter } from "../../core/coupons/letters.ts";
+import type { Verification } from "../../core/operations/verify.ts";
 
 /** Domain values as the contract writes them: times in ISO 8601, only the contract's members. */
 
@@ -16,8 +18,22 @@ export function couponView(coupon: Coupon) {
 }
 
 export function campaignView(campaign: CampaignView) {
-  const { buckets: _buckets, base: _base, opensAt, closesAt, serverTime, ...rest } = campaign;
-  return { ...rest, opensAt: iso(opensAt), closesAt: iso(closesAt), serverTime: iso(serverTime) };
+  const { buckets: _buckets, base: _base, opensAt, closesAt, serverTime, recovery, ...rest } = campaign;
+  return {
+    ...rest,
+    opensAt: iso(opensAt),
+    closesAt: iso(closesAt),
+    serverTime: iso(serverTime),
+    ...(recovery === undefined ? {} : { recovery: { ...recovery, startedAt: iso(recovery.startedAt) } }),
+  };
+}
+
+export function verificationView({ verifiedAt, ...rest }: Verification) {
+  return { ...rest, verifiedAt: iso(verifiedAt) };
+}
+
+export function letterView({ body: _body, groupId: _group, ttl: _ttl, firstAt, decidedAt, ...rest }: Letter) {
+  return { ...rest, firstAt: iso(firstAt), decidedAt: iso(decidedAt) };
 }
 
 /** A cursor is the key of a page's last row. It names a row of the caller's own list, so it carries no secret. */

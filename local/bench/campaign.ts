@@ -8,6 +8,8 @@ import type { Client } from "./client.ts";
 import { encode } from "./resp.ts";
 
 const DAY_MS = 86_400_000;
+/** Sixteen characters, as every filling's name has. */
+const FILLING = "bench-campaign-1";
 
 export interface BenchCampaign {
   readonly campaignId: string;
@@ -38,6 +40,8 @@ export async function putCampaign(client: Client, wish: CampaignWish): Promise<B
     opensAt: now + opensInMs,
     closesAt: now + closesInMs,
     base: campaign.base,
+    filling: FILLING,
+    epoch: 0,
     definition: JSON.stringify({ ...campaign, name: `${stock} coupons` }),
   };
   await client.run(armCampaign, scriptKeys, { step: "create", ...args });

@@ -1,0 +1,47 @@
+import type { Ctx } from "../context.ts";
+import type { EpochMemory } from "./epoch-memory.ts";
+import { type Confirmation, type LedgerWord, coupons as ledger } from "./ledger.ts";
+
+/**
+ * What became of a confirmation. Beside the ledger's own words:
+ * - `overtaken`: decided before a recovery, and not recorded when the recovery read the ledger: its ticket may be another's
+ * - `beyond-stock`: a ticket that the campaign does not have
+ * - `unknown-campaign`: the ledger has no such campaign
+ */
+export type AdmitWord = LedgerWord | "overtaken" | "beyond-stock" | "unknown-campaign";
+
+type AdmitCtx = Pick<Ctx, "table" | "now">;
+
+/**
+ * Writes confirmations of one moment into the ledger: the only way in, for the persister, for a recovery, and for a shopper who
+ * is faster than both.
+ *
+ * @param epoch of the decision
+ * @returns for each, in order, a word, or the error that kept it from being known
+ */
+export async function admit(
+  ctx: AdmitCtx,
+  recall: EpochMemory,
+  batch: readonly { readonly confirmation: Confirmation; readonly epoch: number }[],
+): Promise<(AdmitWord | { error: unknown })[]> {
+  const results = await Promise.allSettled(batch.map((it) => admitOne(ctx, recall, it.confirmation, it.epoch)));
+  return results.map((result) => (result.status === "fulfilled" ? result.value : { error: result.reason }));
+}
+
+async function admitOne(
+  ctx: AdmitCtx,
+  recall: EpochMemory,
+  confirmation: Confirmation,
+  epoch: number,
+): Promise<AdmitWord> {
+  const facts = await recall(
+    ctx,
+    confirmation.campaignId,
+    (it) => it.epoch >= epoch && it.stock >= confirmation.ticket,
+  );
+  if (!facts) return "unknown-campaign";
+  if (confirmation.ticket > facts.stock) return "beyond-stock";
+  // What was begun before the recovery is completed; what was not comes too late.
+  if (epoch < facts.epoch && !(await ledger.find(ctx, confirmation.couponId))) return "overtaken";
+  return ledger.record(ctx, confirmation);
+}

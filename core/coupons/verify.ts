@@ -1,0 +1,304 @@
+import type { Ctx } from "../context.ts";
+import { keys } from "../keys.ts";
+import { limits } from "../limits.ts";
+import type { Refusal } from "../words.ts";
+import { aboutOf, refuse } from "./campaign.ts";
+import { type CampaignRecord, campaigns } from "./campaign-records.ts";
+import { couponIdOf } from "./coupon.ts";
+import { openGiveBacks } from "./give-back.ts";
+import { type CouponRow, coupons as ledger, type TicketRow } from "./ledger.ts";
+import { bucketOf, fieldOf, memberOf, readField, userOf } from "./member.ts";
+import { type OutboxEntry, readOutbox } from "./outbox.ts";
+import { showCampaign } from "./scripts.ts";
+import { GATE, type Tally } from "./tally.ts";
+
+/**
+ * Compares what the ledger and Redis say of a campaign, as sets: who holds which ticket, which tickets are free, how far the
+ * counter is. What is on its way is accounted for: an issuance whose outbox entry still stands need not be in the ledger, and a
+ * coupon whose give-back is on the to-do list need not be gone from Redis. A look at two stores is never of one moment, so only
+ * what several looks in different orders all show is a finding.
+ */
+
+/** Kinds of findings. */
+export const FINDING_KINDS = {
+  /** Somebody holds a ticket in Redis, and neither the ledger nor the outbox has it. */
+  missingInLedger: "mended",
+  /** The ledger or the outbox has a coupon, and Redis does not know its holder. */
+  missingInRedis: "mended",
+  /** Two hold one ticket in Redis. */
+  duplicateTickets: "reported",
+  /** Somebody holds a ticket in Redis that the ledger gave to another. */
+  heldByAnother: "reported",
+  /** A ticket above the stock is held. */
+  overIssued: "reported",
+  /** A ticket was given, nobody has it, and it does not wait to be given again. */
+  lostTickets: "mended",
+  /** A ticket waits to be given again although somebody has it. */
+  freeButHeld: "mended",
+  /** A ticket waits in the free list that the counter has not reached: it would be given twice. */
+  freeNotIssued: "mended",
+  /** Tickets wait in the free list, and the flag that makes the script look there is missing. */
+  freeUnflagged: "mended",
+  /** The counter stands below a ticket that somebody has: it would be given again. */
+  counterBehind: "mended",
+  /** The ledger has a coupon as given back, and its holder still stands in Redis. */
+  notReleased: "mended",
+  /** The ledger has the ticket of a coupon and not the coupon. */
+  halfRecorded: "mended",
+} as const;
+export type FindingKind = keyof typeof FINDING_KINDS;
+
+export interface CouponFinding {
+  readonly kind: FindingKind;
+  readonly ticket: number;
+  readonly userId?: string | undefined;
+  readonly nth?: number | undefined;
+}
+
+/** A finding with what is needed to mend it. */
+export interface Evidence extends CouponFinding {
+  readonly issuedAt?: number | undefined;
+  readonly key?: string | undefined;
+}
+
+export interface Comparison {
+  readonly findings: Evidence[];
+  /** Coupons that the ledger has as confirmed or used, holders in Redis, entries on their way, tickets that are free. */
+  readonly coupons: number;
+  readonly holders: number;
+  readonly pending: number;
+  readonly free: number;
+  readonly issued: number;
+}
+
+export type VerifyCtx = Pick<Ctx, "redis" | "table" | "couponSecret" | "now">;
+
+/** How often the stores are looked at before a difference is taken for a finding. */
+const LOOKS = 3;
+
+/**
+ * Compares a campaign's stores.
+ * @returns a refusal when there is no such campaign, or it is being recovered and nothing can be said of it
+ */
+export async function compare(
+  ctx: VerifyCtx,
+  campaignId: string,
+): Promise<{ record: CampaignRecord; comparison: Comparison } | Refusal> {
+  const record = await campaigns.get(ctx, campaignId);
+  if (!record) return refuse.unknown(campaignId);
+  let standing: Comparison | undefined;
+  for (let look = 0; look < LOOKS; look++) {
+    // Redis before the ledger, then the other way round: a coupon that moved in between looks different in each.
+    const picture = await takePicture(ctx, record, look % 2 === 0 ? "redis-first" : "ledger-first");
+    if (!picture) return refuse.recovering(campaignId);
+    const comparison = differences(picture, record, ctx.couponSecret);
+    const before = standing && new Set(standing.findings.map(nameOf));
+    const findings = before ? comparison.findings.filter((it) => before.has(nameOf(it))) : comparison.findings;
+    standing = { ...comparison, findings };
+    if (findings.length === 0) break;
+  }
+  if (!standing) throw new Error("a comparison takes at least one look");
+  return { record, comparison: standing };
+}
+
+const nameOf = ({ kind, ticket, userId, nth, issuedAt }: Evidence) =>
+  JSON.stringify([kind, ticket, userId, nth, issuedAt]);
+
+// ── A picture of both stores ────────────────────────────────────────────────────────────────────────────────────────────
+
+interface Holder {
+  readonly bucket: number;
+  readonly field: Buffer;
+  readonly member: Buffer;
+  readonly nth: number;
+  readonly ticket: number;
+  readonly issuedAt: number;
+  readonly key: string;
+}
+
+interface RedisPicture {
+  readonly tally: Tally;
+  readonly holders: Holder[];
+  readonly free: number[];
+  readonly outbox: OutboxEntry[];
+}
+
+interface LedgerPicture {
+  readonly tickets: TicketRow[];
+  /** The coupon items in the tickets' places, by their coupon's id. */
+  readonly coupons: Map<string, CouponRow>;
+  readonly givingBack: Set<string>;
+}
+
+interface Picture extends RedisPicture, LedgerPicture {}
+
+async function takePicture(
+  ctx: VerifyCtx,
+  record: CampaignRecord,
+  order: "redis-first" | "ledger-first",
+): Promise<Picture | undefined> {
+  if (order === "redis-first") {
+    const inRedis = await pictureRedis(ctx, record);
+    return inRedis && { ...inRedis, ...(await pictureLedger(ctx, record)) };
+  }
+  const inLedger = await pictureLedger(ctx, record);
+  const inRedis = await pictureRedis(ctx, record);
+  return inRedis && { ...inRedis, ...inLedger };
+}
+
+/** Buckets read in one round trip: a few milliseconds of Redis time, in which others wait. */
+const BUCKETS_AT_ONCE = 100;
+
+async function pictureRedis(ctx: VerifyCtx, record: CampaignRecord): Promise<RedisPicture | undefined> {
+  const { campaignId, buckets, base } = record;
+  const place = { tally: keys.tally(campaignId), about: keys.about(campaignId), free: keys.free(campaignId) };
+  const holders: Holder[] = [];
+  for (let from = 0; from < buckets; from += BUCKETS_AT_ONCE) {
+    const count = Math.min(BUCKETS_AT_ONCE, buckets - from);
+    const batch = Array.from({ length: count }, (_, i) => ["HGETALL", keys.holders(campaignId, from + i)] as const);
+    for (const [index, reply] of (await ctx.redis.commands(batch)).entries()) {
+      const pairs = reply as Buffer[];
+      for (let i = 0; i < pairs.length; i += 2) {
+        const holder = readHolder(pairs[i], pairs[i + 1], from + index, base);
+        if (holder) holders.push(holder);
+      }
+    }
+  }
+  // The outbox after the holders: an entry that is gone by then was in the ledger before.
+  const outbox: OutboxEntry[] = [];
+  for await (const entries of readOutbox(ctx, aboutOf(record))) outbox.push(...entries);
+  const free = ((await ctx.redis.command("ZRANGE", keys.free(campaignId), 0, -1)) as string[]).map(Number);
+  const shown = await ctx.redis.run(showCampaign, place, {});
+  if (shown.word !== "found" || shown.tally.gate >= GATE.unarmed) return undefined;
+  return { tally: shown.tally, holders, free, outbox };
+}
+
+/** @returns undefined for a place whose coupon was given back */
+function readHolder(
+  field: Buffer | undefined,
+  value: Buffer | undefined,
+  bucket: number,
+  base: number,
+): Holder | undefined {
+  if (!field || !value || value.length % 8 !== 0 || value.length === 0) return undefined;
+  return {
+    bucket,
+    field,
+    ...readField(field),
+    ticket: value.readUIntBE(0, 3),
+    issuedAt: base + value.readUIntBE(3, 5),
+    key: value.subarray(8).toString("hex"),
+  };
+}
+
+async function pictureLedger(ctx: VerifyCtx, record: CampaignRecord): Promise<LedgerPicture> {
+  const { campaignId, stock } = record;
+  const givingBack = new Set((await openGiveBacks(ctx, 0)).map(({ couponId }) => couponId));
+  const tickets: TicketRow[] = [];
+  const found = new Map<string, CouponRow>();
+  for (let from = 1; from <= stock; from += limits.ledgerPageTickets) {
+    const rows = await ledger.tickets(ctx, campaignId, from, Math.min(from + limits.ledgerPageTickets - 1, stock));
+    for (const row of rows) tickets.push(row);
+    for (const coupon of await ledger.inPlaces(ctx, rows)) found.set(coupon.couponId, coupon);
+  }
+  return { tickets, coupons: found, givingBack };
+}
+
+// ── The differences ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function differences(picture: Picture, record: CampaignRecord, secret: string): Comparison {
+  const { tally, holders, free, outbox, tickets, coupons, givingBack } = picture;
+  const { campaignId, stock, buckets } = record;
+  const findings: Evidence[] = [];
+  const placeName = (bucket: number, field: Buffer) => `${bucket}:${field.toString("latin1")}`;
+
+  const rowOf = new Map(tickets.map((row) => [row.ticket, row]));
+  const pendingOf = new Map(outbox.map(({ confirmation }) => [confirmation.ticket, confirmation]));
+  const atPlace = new Map(holders.map((holder) => [placeName(holder.bucket, holder.field), holder]));
+  const freeSet = new Set(free);
+  const holdersOf = Map.groupBy(holders, (holder) => holder.ticket);
+  const held = new Set<number>();
+
+  for (const [ticket, its] of holdersOf) {
+    held.add(ticket);
+    const row = rowOf.get(ticket);
+    const pending = pendingOf.get(ticket);
+    const [first] = its;
+    if (its.length > 1)
+      findings.push({ kind: "duplicateTickets", ticket, userId: its.map(userName).sort().join(" and ") });
+    for (const holder of its) {
+      const userId = userOf(holder.member);
+      const evidence = { ticket, userId, nth: holder.nth, issuedAt: holder.issuedAt, key: holder.key };
+      if (ticket > stock) {
+        findings.push({ kind: "overIssued", ...evidence });
+        continue;
+      }
+      const isRows =
+        row !== undefined && row.issuedAt === holder.issuedAt && memberOf(row.userId).equals(holder.member);
+      if (isRows && row.free && !givingBack.has(row.couponId)) findings.push({ kind: "notReleased", ...evidence });
+      const isOutboxs =
+        pending !== undefined && pending.issuedAt === holder.issuedAt && memberOf(pending.userId).equals(holder.member);
+      if (isRows || isOutboxs) continue;
+      if (row && !row.free) findings.push({ kind: "heldByAnother", ...evidence });
+      // Of two that hold one ticket, the pair is the finding.
+      else if (its.length === 1 && first) findings.push({ kind: "missingInLedger", ...evidence });
+    }
+  }
+
+  const expect = (coupon: {
+    userId: string;
+    nth: number;
+    ticket: number;
+    issuedAt: number;
+    key?: string | undefined;
+  }) => {
+    const { userId, nth, ticket, issuedAt, key } = coupon;
+    const holder = atPlace.get(placeName(bucketOf(userId, buckets), fieldOf(memberOf(userId), nth)));
+    if (holder?.ticket === ticket && holder.issuedAt === issuedAt) return;
+    findings.push({ kind: "missingInRedis", ticket, userId, nth, issuedAt, key });
+  };
+  let live = 0;
+  for (const row of tickets) {
+    if (row.free) continue;
+    const { ticket, userId, nth, issuedAt, key } = row;
+    const coupon = coupons.get(row.couponId);
+    if (!coupon) {
+      if (pendingOf.get(ticket)?.issuedAt !== issuedAt)
+        findings.push({ kind: "halfRecorded", ticket, userId, nth, issuedAt, key });
+    } else if (coupon.state === "cancelled") continue;
+    else live++;
+    expect(row);
+  }
+  for (const { confirmation } of outbox) {
+    const row = rowOf.get(confirmation.ticket);
+    // What the ledger has is looked at above; what it gave to somebody else meanwhile waits for the dead letters.
+    const couponId = couponIdOf({ ...confirmation, campaignId }, secret);
+    if (!row || (row.free && row.couponId !== couponId)) expect(confirmation);
+  }
+
+  const has = (ticket: number) => held.has(ticket) || pendingOf.has(ticket) || rowOf.get(ticket)?.free === false;
+  const isComingBack = (ticket: number) => givingBack.has(rowOf.get(ticket)?.couponId ?? "");
+  let highest = 0;
+  for (const ticket of held) if (ticket <= stock) highest = Math.max(highest, ticket);
+  for (const row of tickets) if (!row.free) highest = Math.max(highest, row.ticket);
+  if (highest > tally.issued) findings.push({ kind: "counterBehind", ticket: highest });
+  for (let ticket = 1; ticket <= Math.min(tally.issued, stock); ticket++) {
+    if (!freeSet.has(ticket) && !has(ticket) && !isComingBack(ticket)) findings.push({ kind: "lostTickets", ticket });
+  }
+  for (const ticket of free) {
+    if (ticket > tally.issued || ticket > stock) findings.push({ kind: "freeNotIssued", ticket });
+    else if (has(ticket)) findings.push({ kind: "freeButHeld", ticket });
+  }
+  if (free.length > 0 && (tally.gate & GATE.freed) === 0) findings.push({ kind: "freeUnflagged", ticket: 0 });
+
+  return {
+    findings,
+    coupons: live,
+    holders: holders.length,
+    pending: outbox.length,
+    free: free.length,
+    issued: tally.issued,
+  };
+}
+
+const userName = ({ member, nth }: Holder) => `${userOf(member) ?? member.toString("hex")}#${nth}`;
