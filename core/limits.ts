@@ -94,6 +94,8 @@ export const limits = {
    */
   redisCommandMs: 600,
   redisConnectMs: 500,
+  /** A connection on which nothing came for so long while something was asked is given up and opened anew. */
+  redisSilenceMs: 2_000,
   /** SQS: one attempt, and all attempts of one publish together. */
   queueAttemptMs: 500,
   queueBudgetMs: 1_000,
@@ -116,6 +118,7 @@ relation(limits.stockMost < 2 ** 24, "a ticket must fit in three bytes");
 relation(limits.campaignAheadMs < 2 ** 40, "an issue time must fit in five bytes");
 relation(limits.holdersPerBucket <= 100, "buckets must stay in listpack form");
 relation(limits.memberBytes + 4 <= 64, "a member with its ordinal must stay below hash-max-listpack-value");
+relation(limits.redisCommandMs < limits.redisSilenceMs, "a command times out before its connection is given up");
 relation(limits.redisCommandMs + limits.queueBudgetMs < 2_000, "an issue must be answered within two seconds");
 relation(2 * limits.ledgerAttemptMs + limits.redisCommandMs <= 2_000, "a status must be answered within two seconds");
 relation(limits.redisCommandMs + limits.queueBudgetMs < limits.toldWithinMs, "a usual publish must be told with 201");

@@ -218,7 +218,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       DeadLetters: { url: queueUrls.DeadLetters },
       Ledger: { name: tables.Ledger },
       CouponSecret: { value: secrets.couponSecret },
-      Settings: { redisTls: tls, sqsEndpoint: sqs, dynamodbEndpoint: dynamodb },
+      Settings: { redisTls: tls, redisCluster: false, sqsEndpoint: sqs, dynamodbEndpoint: dynamodb },
     };
     const port = options.port === 0 ? await freePort() : options.port;
     const env: NodeJS.ProcessEnv = {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { Redis } from "ioredis";
+import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { StoreUnavailable } from "../context.ts";
 import { limits } from "../limits.ts";
 import { type Script, type ScriptArgument, valuesOf } from "../lua.ts";
@@ -10,6 +10,8 @@ export interface RedisAddress {
   readonly username?: string;
   readonly password?: string;
   readonly tls: boolean;
+  /** Whether it is a cluster: `host` and `port` are its configuration endpoint, and each key's own node is found by it. */
+  readonly cluster?: boolean;
 }
 
 /** The one way to Redis. Every call answers within `limits.redisCommandMs` or throws {@link StoreUnavailable}. */
@@ -44,28 +46,52 @@ function sha1(script: Script<string, string, unknown>): string {
   return digest;
 }
 
-/**
- * Opens one connection and begins to connect at once, so that a Lambda container connects while it initialises.
- * There is no offline queue and no retry of a command: a command that may have run is never sent twice behind the
- * caller's back. The first call waits for the connection, at most `limits.redisConnectMs`.
- */
-export function openRedis(address: RedisAddress): RedisDoor {
-  const client = new Redis({
-    host: address.host,
-    port: address.port,
-    ...(address.username && address.username !== "default" ? { username: address.username } : {}),
-    ...(address.password ? { password: address.password } : {}),
-    ...(address.tls ? { tls: {} } : {}),
-    enableOfflineQueue: false,
+function open(address: RedisAddress): Redis | Cluster {
+  const { host, port, username, password, tls, cluster } = address;
+  const options = {
+    ...(username && username !== "default" ? { username } : {}),
+    ...(password ? { password } : {}),
+    ...(tls ? { tls: {} } : {}),
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     connectTimeout: limits.redisConnectMs,
     commandTimeout: limits.redisCommandMs,
-    // Reconnects quickly: a failover is seconds, and a refused attempt costs a packet.
-    retryStrategy: (attempt) => Math.min(20 * attempt, 250),
-    enableAutoPipelining: false,
-    lazyConnect: false,
+    // A primary whose host died says nothing more, and TCP would believe in it for a quarter of an hour.
+    socketTimeout: limits.redisSilenceMs,
+    // A primary that was demoted: the endpoint's name leads to another server by now. The command itself is not sent again.
+    reconnectOnError: (error: Error) => (error.message.startsWith("READONLY") ? 1 : false),
+  } satisfies RedisOptions;
+  // Reconnects quickly: a failover is seconds, and a refused attempt costs a packet.
+  const retry = (attempt: number) => Math.min(20 * attempt, 250);
+  if (!cluster) {
+    return new Redis({
+      ...options,
+      host,
+      port,
+      enableOfflineQueue: false,
+      enableAutoPipelining: false,
+      retryStrategy: retry,
+    });
+  }
+  return new Cluster([{ host, port }], {
+    redisOptions: options,
+    enableOfflineQueue: false,
+    // Only a redirection that the cluster itself asks for is followed; nothing that may have run is sent again.
+    retryDelayOnFailover: 0,
+    retryDelayOnClusterDown: 0,
+    clusterRetryStrategy: retry,
+    // TLS certificates carry names, and ElastiCache's nodes have some.
+    dnsLookup: (name, done) => done(null, name),
   });
+}
+
+/**
+ * Opens one connection (to a cluster: one to each node) and begins to connect at once, so that a Lambda container connects
+ * while it initialises. There is no offline queue and no retry of a command: a command that may have run is never sent twice
+ * behind the caller's back. The first call waits for the connection, at most `limits.redisConnectMs`.
+ */
+export function openRedis(address: RedisAddress): RedisDoor {
+  const client = open(address);
   // Without a listener an error event would end the process; each command reports its own failure.
   client.on("error", () => {});
 

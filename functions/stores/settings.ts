@@ -11,14 +11,17 @@ interface Linked {
   readonly DeadLetters: { url: string };
   readonly Ledger: { name: string };
   readonly CouponSecret: { value: string };
-  /** Whether Redis speaks TLS; where SQS and DynamoDB are, when not at AWS. */
-  readonly Settings: { redisTls: boolean; sqsEndpoint: string; dynamodbEndpoint: string };
+  /** Whether Redis speaks TLS, and whether it is a cluster; where SQS and DynamoDB are, when not at AWS. */
+  readonly Settings: { redisTls: boolean; redisCluster: boolean; sqsEndpoint: string; dynamodbEndpoint: string };
 }
 
 const linked = Resource as unknown as Linked;
 
 export const settings = {
-  redis: () => ({ ...linked.Redis, port: Number(linked.Redis.port), tls: linked.Settings.redisTls }),
+  redis: () => {
+    const { redisTls, redisCluster } = linked.Settings;
+    return { ...linked.Redis, port: Number(linked.Redis.port), tls: redisTls, cluster: redisCluster };
+  },
   confirmations: () => ({ url: linked.Confirmations.url, ...at(linked.Settings.sqsEndpoint) }),
   deadLetters: () => ({ url: linked.DeadLetters.url, ...at(linked.Settings.sqsEndpoint) }),
   ledger: () => ({ name: linked.Ledger.name, ...at(linked.Settings.dynamodbEndpoint) }),

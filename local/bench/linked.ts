@@ -9,7 +9,7 @@ export function linkedEnv({ port }: Server, queues: { endpoint: string; url: str
     DeadLetters: { url: queues.url },
     Ledger: { name: "firstcome-Ledger" },
     CouponSecret: { value: "a secret of the bench, 32 bytes and more" },
-    Settings: { redisTls: false, sqsEndpoint: queues.endpoint, dynamodbEndpoint: queues.endpoint },
+    Settings: { redisTls: false, redisCluster: false, sqsEndpoint: queues.endpoint, dynamodbEndpoint: queues.endpoint },
   };
   const { NODE_OPTIONS: _, NODE_COMPILE_CACHE: __, ...env } = process.env;
   return {
