@@ -63,17 +63,17 @@ if gate ~= 0 then
 end
 
 local ticket = issued + 1
-local counter, left = ticket, 0
+local counter, left, returned = ticket, 0, false
 if gate >= FREED then
   local first = call('ZRANGE', free, '0', '1')
   if first[1] then
-    ticket, counter = tonumber(first[1]), issued
+    ticket, counter, returned = tonumber(first[1]), issued, true
     if first[2] then left = FREED end
   end
 end
 if ticket > stock then
-  local version, _, returned = struct.unpack('>I4dI4', packed, 30)
-  return { 'sold-out', version + returned }
+  local version, _, returns = struct.unpack('>I4dI4', packed, 30)
+  return { 'sold-out', version + returns }
 end
 
 local node = string.sub(packed, 50, 89)
@@ -96,7 +96,7 @@ if now >= closesAt then
   call('SETRANGE', tally, '8', string.char(gate - gate % FREED + 4))
   return { 'closed' }
 end
-if counter ~= ticket then
+if returned then
   call('ZREM', free, ticket)
   mark = struct.pack('>I4B', counter, left)
 end
