@@ -193,13 +193,11 @@ export async function create(
  */
 export async function registerAll(ctx: Pick<Ctx, "redis" | "table">): Promise<number> {
   if (Number(await ctx.redis.command("EXISTS", keys.campaigns)) === 1) return 0;
-  let count = 0;
-  for await (const record of campaigns.all(ctx)) {
-    if (record.filling === undefined) continue;
-    await ctx.redis.command("SADD", keys.campaigns, record.campaignId);
-    count++;
-  }
-  return count;
+  const ids: string[] = [];
+  for await (const record of campaigns.all(ctx)) if (record.filling !== undefined) ids.push(record.campaignId);
+  // In one command: a set that holds only some of them would make the others unknown.
+  if (ids.length > 0) await ctx.redis.command("SADD", keys.campaigns, ...ids);
+  return ids.length;
 }
 
 /** @returns undefined when Redis does not have the campaign */

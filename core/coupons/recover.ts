@@ -167,6 +167,8 @@ const STEPS: Readonly<Record<Exclude<RecoveryStep, "done">, Step>> = {
     const { ctx, campaignId, record } = run;
     const fits = look.word !== "missing" && look.filling === record.filling;
     if (fits && look.word === "unarmed") {
+      // All of them, before this one: a set that holds only some would make the others unknown.
+      await registerAll(ctx);
       await ctx.redis.command("SADD", keys.campaigns, campaignId);
       await ctx.redis.run(
         armCampaign,

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { keys } from "../../core/keys.ts";
-import { loadIssue, putCampaign } from "./campaign.ts";
+import { loadIssue, putCampaign, unfencedIssue } from "./campaign.ts";
 import type { Client } from "./client.ts";
 import { type Load, packLoad, type Shape } from "./load.ts";
 import { encode } from "./resp.ts";
@@ -25,15 +25,17 @@ export async function loadScript(client: Client, text: string): Promise<string> 
   return createHash("sha1").update(text).digest("hex");
 }
 
-const issue: Contestant = {
-  prepare: (client, stock) => putCampaign(client, { campaignId: CAMPAIGN, stock }),
-  async load(client, shape, stock) {
-    const encoded = await loadIssue(client);
-    const campaign = await putCampaign(client, { campaignId: CAMPAIGN, stock });
-    const commands = encoded(campaign, idsOf("numeric", stock));
-    return packLoad(shape, commands, "evalsha", "*5\r\n$6\r\nissued\r\n");
-  },
-};
+function deciding(text?: () => string): Contestant {
+  return {
+    prepare: (client, stock) => putCampaign(client, { campaignId: CAMPAIGN, stock }),
+    async load(client, shape, stock) {
+      const encoded = await loadIssue(client, text?.());
+      const campaign = await putCampaign(client, { campaignId: CAMPAIGN, stock });
+      const commands = encoded(campaign, idsOf("numeric", stock));
+      return packLoad(shape, commands, "evalsha", "*6\r\n$6\r\nissued\r\n");
+    },
+  };
+}
 
 function script(text: string, expected: string, prepare: Contestant["prepare"]): Contestant {
   return {
@@ -64,8 +66,15 @@ const sadd: Contestant = {
 };
 
 export const ISSUE = "issue.lua";
+export const UNFENCED = "issue.lua without fence";
 export const CHECKED = "set + counter, same checks";
 export const BARE = "set + counter";
 export const SADD = "SADD alone";
 
-export const contestants = { [ISSUE]: issue, [CHECKED]: checked, [BARE]: bare, [SADD]: sadd } as const;
+export const contestants = {
+  [ISSUE]: deciding(),
+  [UNFENCED]: deciding(unfencedIssue),
+  [CHECKED]: checked,
+  [BARE]: bare,
+  [SADD]: sadd,
+} as const;

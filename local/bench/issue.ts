@@ -1,9 +1,9 @@
 import { keys } from "../../core/keys.ts";
 import { putCampaign } from "./campaign.ts";
-import { BARE, CHECKED, contestants, ISSUE, loadScript, SADD } from "./contestants.ts";
+import { BARE, CHECKED, contestants, ISSUE, loadScript, SADD, UNFENCED } from "./contestants.ts";
 import { type Load, type Measured, measure, packLoad, type Shape } from "./load.ts";
 import { measureLock } from "./lock.ts";
-import { leavesNoTrace, loseInEachWay, loserTable } from "./losers.ts";
+import { type LoserRow, leavesNoTrace, loseInEachWay, loserTable } from "./losers.ts";
 import { encode } from "./resp.ts";
 import { alternate, medianOf, ratioOf } from "./rounds.ts";
 import { type Bar, type Bench, ratioBar, type Section } from "./section.ts";
@@ -11,7 +11,7 @@ import { table, times, whole } from "./table.ts";
 import hashText from "./tally-hash.lua";
 import packedText from "./tally-packed.lua";
 
-const NAMES = [ISSUE, CHECKED, BARE, SADD] as const;
+const NAMES = [ISSUE, UNFENCED, CHECKED, BARE, SADD] as const;
 const LOCK_CLIENTS = 8;
 const LOCK = `SET NX lock, ${LOCK_CLIENTS} clients`;
 
@@ -91,6 +91,19 @@ async function readTally({ server, progress }: Bench, calls: number, rounds: num
   return { packedMicros: micros("packed") - micros("nothing"), hashMicros: micros("hash") - micros("nothing") };
 }
 
+/** What the fence may cost, as a ratio; and the opening that the README speaks of: 500,000 people for 10,000 coupons. */
+const FENCE_MOST = 1.05;
+const ASKS_PER_COUPON = 50;
+
+/** What the fence costs a winner, and a whole rush, in the server's CPU. */
+function fenceCost(rounds: Rounds, losers: readonly LoserRow[]) {
+  const winner = ratioOf(rounds[ISSUE] ?? [], rounds[UNFENCED] ?? [], (round) => round.cpuMicros);
+  const fenced = medianOf(rounds[ISSUE] ?? [], (round) => round.cpuMicros);
+  const loser = losers.find(({ word }) => word === "sold-out")?.cpuMicros ?? Number.NaN;
+  const rest = (ASKS_PER_COUPON - 1) * loser;
+  return { winner, rush: (fenced + rest) / (fenced / winner + rest) };
+}
+
 function bar(rounds: Rounds, name: string): Bar {
   const ratio = ratioOf(rounds[ISSUE] ?? [], rounds[name] ?? [], (round) => round.cpuMicros);
   return ratioBar(`CPU of issue.lua ÷ ${name}`, ratio, 1);
@@ -117,7 +130,10 @@ export const issue: Section = {
     const losers = await loseInEachWay(bench, quick ? 20_000 : 100_000);
     const issueCpu = medianOf(pipelined[ISSUE] ?? [], (round) => round.cpuMicros);
     const traceless = losers.filter(leavesNoTrace).length;
+    const fence = fenceCost(pipelined, losers);
     const bars = [
+      ratioBar(`CPU of a rush, ${ASKS_PER_COUPON} asks a coupon, ÷ the same without fence`, fence.rush, FENCE_MOST),
+      ratioBar("CPU of issue.lua ÷ without fence", fence.winner, FENCE_MOST),
       bar(pipelined, CHECKED),
       bar(pipelined, BARE),
       {
@@ -138,6 +154,8 @@ ${raceTable(single)}
 issue.lua checks the opening window, the pause, the limit per user and the idempotency key, numbers the ticket and writes
 the outbox. "same checks" has the window, the pause and the ticket, but no outbox, key or time. "set + counter" has nothing
 but the two. The lock is taken by ${LOCK_CLIENTS} clients, who ask again after 1 ms; its figures are for all that one coupon takes.
+The fence is one look at INFO replication, which only a winner pays: ${times(fence.winner)} of a winner's CPU,
+${times(fence.rush)} of a rush in which ${ASKS_PER_COUPON} people ask for each coupon (losers at the cost of "sold-out" below).
 ÷ issue.lua: above 1.00 × in coupons/s is faster than issue.lua, above 1.00 × in CPU dearer.
 
 Reading the campaign in a script: ${tally.packedMicros.toFixed(2)} µs packed, ${tally.hashMicros.toFixed(2)} µs as a hash (packed ÷ hash: ${times(tally.packedMicros / tally.hashMicros)})
@@ -145,6 +163,6 @@ Reading the campaign in a script: ${tally.packedMicros.toFixed(2)} µs packed, $
 ${whole(losers[0]?.calls ?? 0)} calls each of those who get nothing new, and what they leave behind.
 
 ${loserTable(losers, issueCpu)}`;
-    return { text, bars, figures: { pipelined, single, tally, losers } };
+    return { text, bars, figures: { pipelined, single, tally, losers, fence } };
   },
 };

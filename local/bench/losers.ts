@@ -58,7 +58,7 @@ export async function loseInEachWay({ server, progress }: Bench, calls: number):
   const put = (campaignId: string, more: object = {}) => putCampaign(client, { campaignId, stock: STOCK, ...more });
   const full = await put("full");
   const first = encoded(full, idsOf("numeric", STOCK));
-  const filling = packLoad(SHAPE, first, "evalsha", "*5\r\n$6\r\nissued\r\n");
+  const filling = packLoad(SHAPE, first, "evalsha", "*6\r\n$6\r\nissued\r\n");
   await measure(server, filling, SHAPE);
   const paused = await put("paused");
   await pause(client, paused);
