@@ -293,6 +293,16 @@ const WRONG_FIELDS: Readonly<Record<string, readonly string[]>> = {
   ],
   validDays: [...NO_WHOLE, "0", "-1", `${limits.validDaysMost + 1}`],
   paused: ["0", "1", '"true"', '""', "null", "[]", "[true]", "{}"],
+  orderId: [
+    ...NO_TEXT,
+    ...['""', '" "', '"a b"', '"a\\u0000"', '"a\\n"', '"é"', '"\\ud800"', long(limits.orderIdLength + 1)],
+  ],
+  letterIds: [
+    ...["5", "null", "true", '"x"', "{}", "[]", "[1]", "[null]", '[""]', `[${long(limits.cursorLength + 1)}]`],
+    `[${Array(limits.lettersMost + 1)
+      .fill('"x"')
+      .join()}]`,
+  ],
 };
 
 const UNKNOWN_FIELDS = ["extra", "Stock", " stock", "", "constructor", "prototype", "toString", "__proto__", "\u0000"];
@@ -382,6 +392,36 @@ const BODY_ROUTES: readonly BodyRoute[] = [
     bounded: true,
   },
   { method: "POST", path: COUPONS, as: "shopper", sound: () => ({}), fields: [], required: [], bounded: true },
+  {
+    method: "POST",
+    path: `/coupons/${OPEN}.1.${"x".repeat(22)}/use`,
+    as: "shopper",
+    sound: () => ({ orderId: '"o-1"' }),
+    fields: ["orderId"],
+    required: ["orderId"],
+    bounded: true,
+  },
+  ...[
+    { path: `/coupons/${OPEN}.1.${"x".repeat(22)}/cancel`, as: "shopper" },
+    { path: `/ops/campaigns/${OPEN}/verify`, as: "operator" },
+    { path: `/ops/campaigns/${OPEN}/recover`, as: "operator" },
+  ].map((route) => ({
+    ...route,
+    method: "POST",
+    sound: () => ({}),
+    fields: [],
+    required: [],
+    bounded: true,
+  })),
+  {
+    method: "POST",
+    path: "/ops/dead-letters/redrive",
+    as: "operator",
+    sound: () => ({ letterIds: '["x"]' }),
+    fields: ["letterIds"],
+    required: [],
+    bounded: true,
+  },
   {
     method: "POST",
     path: "/_local/tokens",
