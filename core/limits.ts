@@ -74,6 +74,10 @@ export const limits = {
   ledgerReadsAtOnce: 8,
   /** Findings that a verification names one by one; all are counted. */
   findingsMost: 100,
+  /** Allotments that one stock may be split into: Redis Cluster's slots and AWS's regions are fewer, or enough. */
+  allotmentsMost: 64,
+  /** Transfers that one campaign takes part in; each adds some thirty bytes to its record. */
+  transfersMost: 200,
   /** Characters of an order id. */
   orderIdLength: 128,
   /** Entries of one millisecond that a status look-up reads to find its own. */

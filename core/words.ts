@@ -17,6 +17,7 @@ export const SUCCESS_WORDS = [
   "cancelled",
   "verified",
   "redriven",
+  "transferred",
   "healthy",
   "unhealthy",
 ] as const;

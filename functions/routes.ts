@@ -1,4 +1,11 @@
-import { changeCampaign, createCampaign, listCampaigns, showCampaign } from "./contract/campaigns.ts";
+import {
+  changeCampaign,
+  createCampaign,
+  listCampaigns,
+  receiveStock,
+  sendStock,
+  showCampaign,
+} from "./contract/campaigns.ts";
 import type { Contract } from "./contract/contract.ts";
 import { cancelCoupon, issueCoupon, listCoupons, myCoupons, useCoupon } from "./contract/coupons.ts";
 import {
@@ -29,6 +36,8 @@ export const routes: readonly Route[] = [
   { file: "cancel-coupon", contract: cancelCoupon },
   { file: "verify-campaign", contract: verifyCampaign },
   { file: "recover-campaign", contract: recoverCampaign },
+  { file: "send-stock", contract: sendStock },
+  { file: "receive-stock", contract: receiveStock },
   { file: "list-dead-letters", contract: listDeadLetters },
   { file: "redrive-dead-letters", contract: redriveDeadLetters },
   { file: "health", contract: showHealth },

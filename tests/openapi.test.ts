@@ -449,6 +449,39 @@ const ANSWERS: readonly [route: string, what: string, status: number, bring: () 
     async () => call("POST", `/ops/campaigns/${await campaign()}/recover`, { token: await token("u") }),
     "forbidden",
   ],
+  [
+    "POST /ops/campaigns/{campaignId}/transfers",
+    "sent",
+    200,
+    async () => {
+      const body = { transferId: "t", to: unique("a"), count: 1 };
+      return call("POST", `/ops/campaigns/${await campaign()}/transfers`, { token: await operator(), body });
+    },
+  ],
+  [
+    "POST /ops/campaigns/{campaignId}/transfers",
+    "more than is left",
+    409,
+    async () => {
+      const body = { transferId: "t", to: unique("a"), count: 1_000 };
+      return call("POST", `/ops/campaigns/${await campaign()}/transfers`, { token: await operator(), body });
+    },
+    "conflict",
+  ],
+  [
+    "POST /ops/campaigns/{campaignId}/transfers/receive",
+    "received",
+    200,
+    async () => {
+      const [from, to] = [await campaign(), await campaign()];
+      const sent = await call("POST", `/ops/campaigns/${from}/transfers`, {
+        token: await operator(),
+        body: { transferId: "t", to, count: 1 },
+      });
+      const body = { receipt: sent.body.receipt };
+      return call("POST", `/ops/campaigns/${to}/transfers/receive`, { token: await operator(), body });
+    },
+  ],
   ["GET /ops/dead-letters", "listed", 200, async () => call("GET", "/ops/dead-letters", { token: await operator() })],
   [
     "POST /ops/dead-letters/redrive",

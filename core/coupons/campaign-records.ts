@@ -22,8 +22,17 @@ export interface CampaignRecord extends CampaignDraft {
   /** Rises with every recovery. A confirmation of an earlier epoch that is not recorded yet is refused: its ticket may be another's. */
   readonly epoch: number;
   readonly version: number;
+  /** Transfers that this stock took part in, by their id behind `>` for what went and `<` for what came. */
+  readonly transfers?: Readonly<Record<string, Moved>> | undefined;
   /** The content it was created with, as text. */
   readonly original: string;
+}
+
+/** Tickets that came from another campaign's stock, or went to it. */
+export interface Moved {
+  readonly count: number;
+  /** The campaign at the other end. */
+  readonly other: string;
 }
 
 const CAMPAIGNS = "campaigns";

@@ -3,7 +3,8 @@ import type { Ctx } from "../context.ts";
 import { keys } from "../keys.ts";
 import { limits } from "../limits.ts";
 import type { Refusal } from "../words.ts";
-import { type CampaignRecord, campaigns } from "./campaign-records.ts";
+import type { Allotment } from "./allotment.ts";
+import { type CampaignRecord, campaigns, type Moved } from "./campaign-records.ts";
 import { bucketCount } from "./member.ts";
 import { type Progress, progressOf } from "./recovery-records.ts";
 import { armCampaign, changeCampaign, showCampaign } from "./scripts.ts";
@@ -26,6 +27,7 @@ export interface CampaignDraft {
   readonly roomId?: string | undefined;
   readonly discount?: unknown;
   readonly validDays?: number | undefined;
+  readonly allotment?: Allotment | undefined;
 }
 
 /** What every function may know of a campaign without asking again: none of it changes while the campaign lives. */
@@ -37,6 +39,7 @@ export interface CampaignAbout {
   readonly roomId?: string | undefined;
   readonly validDays?: number | undefined;
   readonly discount?: unknown;
+  readonly allotment?: Allotment | undefined;
 }
 
 /** The public document of a campaign. */
@@ -68,8 +71,8 @@ export const refuse = {
 
 /** What never changes of a campaign, as the ledger has it. */
 export function aboutOf(record: CampaignRecord): CampaignAbout {
-  const { campaignId, perUser, buckets, base, roomId, validDays, discount } = record;
-  return { campaignId, perUser, buckets, base, roomId, validDays, discount };
+  const { campaignId, perUser, buckets, base, roomId, validDays, discount, allotment } = record;
+  return { campaignId, perUser, buckets, base, roomId, validDays, discount, allotment };
 }
 
 /** A campaign's definition as Redis keeps it. */
@@ -110,7 +113,7 @@ function lostView(record: CampaignRecord, now: number): CampaignView {
 
 /** A draft's content as text, to tell a repeated creation from another campaign under the same id. */
 function contentOf(draft: CampaignDraft): string {
-  const { campaignId, name, stock, perUser, opensAt, closesAt, roomId, discount, validDays } = draft;
+  const { campaignId, name, stock, perUser, opensAt, closesAt, roomId, discount, validDays, allotment } = draft;
   return JSON.stringify([
     campaignId,
     name,
@@ -121,6 +124,7 @@ function contentOf(draft: CampaignDraft): string {
     roomId ?? null,
     discount ?? null,
     validDays ?? null,
+    ...(allotment ? [allotment.index, allotment.of] : []),
   ]);
 }
 
@@ -262,10 +266,21 @@ export async function change(
   const live = await readLive(ctx, campaignId);
   if (!live || live.state === "recovering") return refuse.recovering(campaignId);
   const wished = Object.fromEntries(Object.entries(wish).filter(([, value]) => value !== undefined));
-  const next: CampaignRecord = { ...record, ...wished, version: record.version + 1 };
+  const next: CampaignRecord = { ...record, ...wished };
   if (next.closesAt <= next.opensAt) {
     return { word: "conflict", detail: "A campaign must close after it opens." };
   }
+  return put(ctx, record, next);
+}
+
+/** Puts a changed record in place of the one that it was made from, in both stores. */
+async function put(
+  ctx: Pick<Ctx, "redis" | "table" | "now">,
+  record: CampaignRecord,
+  changed: CampaignRecord,
+): Promise<{ word: "changed"; campaign: CampaignView } | Refusal> {
+  const { campaignId } = record;
+  const next: CampaignRecord = { ...changed, version: record.version + 1 };
   const overtaken: Refusal = {
     word: "conflict",
     detail: "Another change came in between. Look again, then repeat yours.",
@@ -300,6 +315,41 @@ export async function change(
   const shown = await show(ctx, campaignId);
   if (shown.word !== "found") return shown;
   return { word: "changed", campaign: shown.campaign };
+}
+
+/**
+ * Changes a campaign's stock by one half of a transfer, once for each transfer's id: the ledger's record has the stock and the id
+ * in one write, so neither is ever there without the other.
+ */
+export async function moveStock(
+  ctx: Pick<Ctx, "redis" | "table" | "now">,
+  campaignId: string,
+  half: Moved & { readonly transferId: string; readonly direction: "out" | "in" },
+): Promise<{ word: "changed"; campaign: CampaignView } | Refusal> {
+  const { transferId, direction, count, other } = half;
+  const record = await campaigns.get(ctx, campaignId);
+  if (!record) return refuse.unknown(campaignId);
+  const live = await readLive(ctx, campaignId);
+  if (record.filling === undefined || !live || live.state === "recovering") return refuse.recovering(campaignId);
+  const { transfers = {}, stock } = record;
+  const name = `${direction === "out" ? ">" : "<"}${transferId}`;
+  const before = transfers[name];
+  if (before && (before.count !== count || before.other !== other)) {
+    return {
+      word: "exists",
+      detail: `Transfer "${transferId}" of campaign "${campaignId}" exists with other content.`,
+    };
+  }
+  // What went is gone from Redis before the ledger says so. What came is in the ledger first: Redis is told (again).
+  if (before) return direction === "out" ? { word: "changed", campaign: live } : put(ctx, record, record);
+  const next = direction === "out" ? stock - count : stock + count;
+  if (next < 1 || next > limits.stockMost) {
+    return { word: "conflict", detail: `The stock would be ${next}; it can be 1 to ${limits.stockMost}.` };
+  }
+  if (Object.keys(transfers).length >= limits.transfersMost) {
+    return { word: "conflict", detail: `A campaign takes part in ${limits.transfersMost} transfers at most.` };
+  }
+  return put(ctx, record, { ...record, stock: next, transfers: { ...transfers, [name]: { count, other } } });
 }
 
 /**

@@ -4,6 +4,7 @@ import { keys } from "../keys.ts";
 import { limits } from "../limits.ts";
 import { defineScript, UnexpectedReply } from "../lua.ts";
 import type { Refusal } from "../words.ts";
+import { homeOf } from "./allotment.ts";
 import { aboutMemory, type CampaignAbout, refuse, refuseMissing } from "./campaign.ts";
 import { confirmationOf, messageOf } from "./confirmation.ts";
 import type { Coupon } from "./coupon.ts";
@@ -109,6 +110,15 @@ export function issuer(soldOut: SoldOutMemory): (ctx: IssueCtx, request: IssueRe
       return {
         word: "pass-required",
         detail: `Campaign "${campaignId}" stands behind waiting room "${about.roomId}": a pass is needed.`,
+      };
+    }
+
+    const { allotment } = about;
+    if (allotment && homeOf(userId, allotment.of) !== allotment.index) {
+      return {
+        word: "forbidden",
+        detail: `Your coupons are in allotment ${homeOf(userId, allotment.of)} of ${allotment.of}; this is ${allotment.index}.`,
+        facts: { home: homeOf(userId, allotment.of) },
       };
     }
 

@@ -22,6 +22,11 @@ const discount = z.union([
     ),
 ]);
 
+/** Where one stock is split into several campaigns, each with the users whose home it is. */
+const allotment = z
+  .strictObject({ index: z.int().check(z.gte(0)), of: z.int().check(z.gte(2), z.lte(limits.allotmentsMost)) })
+  .check(z.refine((it) => it.index < it.of, { path: ["index"], error: "Must be below of" }));
+
 export const campaign = z.object({
   campaignId,
   name: z.string(),
@@ -35,6 +40,7 @@ export const campaign = z.object({
   roomId: z.optional(roomId),
   discount: z.optional(discount),
   validDays: z.optional(z.int()),
+  allotment: z.optional(allotment),
   serverTime: timeOut,
   version: z.int(),
   /** Only while it is being recovered. */
@@ -65,6 +71,7 @@ export const createCampaign = contract({
       roomId: z.optional(roomId),
       discount: z.optional(discount),
       validDays: z.optional(z.int().check(z.gte(1), z.lte(limits.validDaysMost))),
+      allotment: z.optional(allotment),
     })
     .check(z.refine((it) => it.closesAt > it.opensAt, { path: ["closesAt"], error: "Must be after opensAt" })),
   answers: { created: campaign, unchanged: campaign },
@@ -108,4 +115,28 @@ export const showCampaign = contract({
   params: z.object({ campaignId }),
   answers: { found: campaign },
   refusals: ["unknown", "unavailable"],
+});
+
+const transferId = z.string().check(z.regex(/^[a-z0-9-]{1,64}$/, "1 to 64 of a-z, 0-9 and -"));
+
+export const sendStock = contract({
+  method: "POST",
+  path: "/ops/campaigns/{campaignId}/transfers",
+  who: "operator",
+  summary: "Take stock from a campaign for another one; idempotent by the transfer's id. Answers with a receipt for it",
+  params: z.object({ campaignId }),
+  body: z.strictObject({ transferId, to: campaignId, count: stock }),
+  answers: { transferred: z.object({ campaign, receipt: z.string() }) },
+  refusals: ["unknown", "exists", "conflict", "recovering", "unavailable"],
+});
+
+export const receiveStock = contract({
+  method: "POST",
+  path: "/ops/campaigns/{campaignId}/transfers/receive",
+  who: "operator",
+  summary: "Add the stock that a receipt proves to have been taken elsewhere; once, however often it is sent",
+  params: z.object({ campaignId }),
+  body: z.strictObject({ receipt: z.string().check(z.minLength(1), z.maxLength(1_000)) }),
+  answers: { transferred: z.object({ campaign }) },
+  refusals: ["unknown", "exists", "conflict", "recovering", "unavailable"],
 });

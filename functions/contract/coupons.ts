@@ -44,6 +44,7 @@ export const issueCoupon = contract({
   answers: { issued: coupon, accepted: coupon, replayed: coupon },
   refusals: [
     "unknown",
+    "forbidden",
     "pass-required",
     "not-open",
     "sold-out",

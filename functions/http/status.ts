@@ -14,6 +14,7 @@ export const STATUS: Readonly<Record<Word, number>> = {
   cancelled: 200,
   verified: 200,
   redriven: 200,
+  transferred: 200,
   healthy: 200,
   unhealthy: 503,
   invalid: 400,

@@ -1,0 +1,15 @@
+import { receiveStock } from "../core/coupons/transfer.ts";
+import { isRefusal } from "../core/words.ts";
+import { receiveStock as contract } from "./contract/campaigns.ts";
+import { endpoint } from "./http/endpoint.ts";
+import { campaignView } from "./http/views.ts";
+import { base, couponSecret } from "./stores/base.ts";
+import { redis } from "./stores/redis.ts";
+import { table } from "./stores/table.ts";
+
+const ctx = { ...base, redis, table, couponSecret: couponSecret() };
+
+export const handler = endpoint(contract, async ({ params, body }) => {
+  const result = await receiveStock(ctx, params.campaignId, body.receipt);
+  return isRefusal(result) ? result : { word: result.word, body: { campaign: campaignView(result.campaign) } };
+});
