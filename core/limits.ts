@@ -72,6 +72,11 @@ export const limits = {
   ledgerPageTickets: 20_000,
   /** Batch reads of the ledger under way at once. */
   ledgerReadsAtOnce: 8,
+  /**
+   * How long the schedule leaves a campaign alone after a verification, for each of its coupons: 10,000 coupons are verified every
+   * five minutes, a million every eight hours. A verification reads two items a coupon, so this bounds what it costs.
+   */
+  verifyMsPerCoupon: 30,
   /** Findings that a verification names one by one; all are counted. */
   findingsMost: 100,
   /** Allotments that one stock may be split into: Redis Cluster's slots and AWS's regions are fewer, or enough. */

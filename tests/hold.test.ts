@@ -74,13 +74,13 @@ describe("using a coupon", () => {
     expect((await ledger.find(parts.ctx, couponId))?.coupon).toMatchObject({ state: "used", orderId: "o-1" });
   });
 
-  it("by a hundred orders at once serves exactly one of them", async () => {
+  it("by thirty orders at once serves exactly one of them", async () => {
     const id = await parts.campaign();
     const { couponId } = await getConfirmed(id, "ann");
-    const orders = Array.from({ length: 100 }, (_, i) => `o-${i}`);
+    const orders = Array.from({ length: 30 }, (_, i) => `o-${i}`);
     const results = await Promise.all(orders.map((order) => useBy("ann", couponId, order)));
     expect(results.filter(({ word }) => word === "used")).toHaveLength(1);
-    expect(results.filter(({ word }) => word === "conflict")).toHaveLength(99);
+    expect(results.filter(({ word }) => word === "conflict")).toHaveLength(29);
   });
 
   it("is possible the moment that it was issued: it is brought into the ledger before its message comes, once", async () => {
@@ -132,12 +132,12 @@ function withoutRedis(): Ctx {
 }
 
 describe("giving a coupon back", () => {
-  it("by a hundred requests at once frees its ticket once; it is issued again, once, and the first holder may ask again", async () => {
+  it("by thirty requests at once frees its ticket once; it is issued again, once, and the first holder may ask again", async () => {
     const id = await parts.campaign({ stock: 2 });
     const first = await getConfirmed(id, "ann");
     await getConfirmed(id, "ben");
     expect((await ask(id, "cleo")).word).toBe("sold-out");
-    const results = await Promise.all(Array.from({ length: 100 }, () => cancelBy("ann", first.couponId)));
+    const results = await Promise.all(Array.from({ length: 30 }, () => cancelBy("ann", first.couponId)));
     expect(new Set(results.map(({ word }) => word))).toEqual(new Set(["cancelled"]));
     expect(await free(id)).toEqual([1]);
     expect(await issuedOf(id)).toEqual([1, 1, "open"]);

@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
 import { type Ctx, StoreUnavailable } from "../context.ts";
+import type { Item } from "../doors/dynamodb.ts";
 import { keys } from "../keys.ts";
 import { limits } from "../limits.ts";
 import { aboutOf, type CampaignAbout } from "./campaign.ts";
@@ -76,14 +77,12 @@ export function releaseHolder(
   );
 }
 
-/** Coupons on the to-do list, a page of each partition; `olderThanMs` leaves out what somebody may be at work on. */
+/** Coupons on the to-do list; `olderThanMs` leaves out what somebody may be at work on. */
 export async function openGiveBacks(ctx: Pick<Ctx, "table" | "now">, olderThanMs: number): Promise<CouponRow[]> {
-  const pages = await Promise.all(
-    Array.from({ length: PARTITIONS }, (_, i) => ctx.table.query(`give-backs#${i}`, { limit: 100 })),
-  );
   const before = ctx.now() - olderThanMs;
-  return pages
-    .flatMap(({ items }) => items)
+  const lists = await Promise.all(Array.from({ length: PARTITIONS }, (_, i) => readPartition(ctx, `give-backs#${i}`)));
+  return lists
+    .flat()
     .filter((item) => Number(item.writtenAt) <= before)
     .map((item) => ({
       couponId: String(item.couponId),
@@ -95,6 +94,20 @@ export async function openGiveBacks(ctx: Pick<Ctx, "table" | "now">, olderThanMs
       state: "cancelled" as const,
     }));
 }
+
+async function readPartition(ctx: Pick<Ctx, "table">, pk: string): Promise<Item[]> {
+  const all: Item[] = [];
+  let after: string | undefined;
+  do {
+    const { items, more } = await ctx.table.query(pk, { limit: PAGE, ...(after === undefined ? {} : { after }) });
+    all.push(...items);
+    after = more ? String(items.at(-1)?.sk) : undefined;
+  } while (after !== undefined);
+  return all;
+}
+
+/** Items of one query; about 200 bytes each, and DynamoDB reads a megabyte at most. */
+const PAGE = 1_000;
 
 /** Completes give-backs that were cut off. @returns how many it has completed */
 export async function completeGiveBacks(ctx: GiveBackCtx): Promise<number> {

@@ -26,7 +26,7 @@ local SCHEDULED, PAUSED, CLOSED, FREED, UNARMED = 1, 2, 4, 8, 16
 
 local packed = redis.call('GET', tally)
 local node = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
-local gate, returned, sameTimes = SCHEDULED + UNARMED, 0, false
+local gate, returned = SCHEDULED + UNARMED, 0
 if packed then
   local _, _, wasGate, _, wasClosesAt = struct.unpack('>I4I4BI4d', packed)
   local wasEpoch = struct.unpack('>I4', packed, 46)
@@ -38,9 +38,11 @@ if packed then
 end
 local firstEtaMs = 1000
 if step == 'begin' then
+  -- Beyond what any count of the epoch before has reached, also where that is lost: what the campaign shows as its version rises.
+  returned = math.max(returned + 1, tonumber(epoch) * 1048576)
   redis.call('DEL', outbox, free, flow)
   redis.call('SET', about, definition)
-  redis.call('SET', tally, struct.pack('>I4I4BI4ddI4dI4I4c40c16', stock, 0, gate, firstEtaMs, closesAt, base, version, opensAt, returned + 1, epoch, node, filling))
+  redis.call('SET', tally, struct.pack('>I4I4BI4ddI4dI4I4c40c16', stock, 0, gate, firstEtaMs, closesAt, base, version, opensAt, returned, epoch, node, filling))
   return { 'begun' }
 end
 if not packed or string.sub(packed, 90, 105) ~= filling or string.sub(packed, 50, 89) ~= node then return { 'overtaken' } end

@@ -78,18 +78,24 @@ const LOOKS = 3;
 
 /**
  * Compares a campaign's stores.
+ * @param upTo how far the ledger is read: all tickets of the stock, or to a page behind the counter, which is enough while the
+ * counter is right
  * @returns a refusal when there is no such campaign, or it is being recovered and nothing can be said of it
  */
 export async function compare(
   ctx: VerifyCtx,
   campaignId: string,
+  upTo: "stock" | "counter" = "stock",
 ): Promise<{ record: CampaignRecord; comparison: Comparison } | Refusal> {
   const record = await campaigns.get(ctx, campaignId);
   if (!record) return refuse.unknown(campaignId);
   let standing: Comparison | undefined;
   for (let look = 0; look < LOOKS; look++) {
     // Redis before the ledger, then the other way round: a coupon that moved in between looks different in each.
-    const picture = await takePicture(ctx, record, look % 2 === 0 ? "redis-first" : "ledger-first");
+    const tally = await readTally(ctx, campaignId);
+    if (!tally) return refuse.recovering(campaignId);
+    const last = upTo === "stock" ? record.stock : Math.min(record.stock, tally.issued + limits.ledgerPageTickets);
+    const picture = await takePicture(ctx, record, last, look % 2 === 0 ? "redis-first" : "ledger-first");
     if (!picture) return refuse.recovering(campaignId);
     const comparison = differences(picture, record, ctx.couponSecret);
     const before = standing && new Set(standing.findings.map(nameOf));
@@ -135,15 +141,23 @@ interface Picture extends RedisPicture, LedgerPicture {}
 async function takePicture(
   ctx: VerifyCtx,
   record: CampaignRecord,
+  last: number,
   order: "redis-first" | "ledger-first",
 ): Promise<Picture | undefined> {
   if (order === "redis-first") {
     const inRedis = await pictureRedis(ctx, record);
-    return inRedis && { ...inRedis, ...(await pictureLedger(ctx, record)) };
+    return inRedis && { ...inRedis, ...(await pictureLedger(ctx, record, last)) };
   }
-  const inLedger = await pictureLedger(ctx, record);
+  const inLedger = await pictureLedger(ctx, record, last);
   const inRedis = await pictureRedis(ctx, record);
   return inRedis && { ...inRedis, ...inLedger };
+}
+
+/** @returns undefined for a campaign that Redis does not have, or that is closed until it is recovered */
+async function readTally(ctx: VerifyCtx, campaignId: string): Promise<Tally | undefined> {
+  const place = { tally: keys.tally(campaignId), about: keys.about(campaignId), free: keys.free(campaignId) };
+  const shown = await ctx.redis.run(showCampaign, place, {});
+  return shown.word === "found" && shown.tally.gate < GATE.unarmed ? shown.tally : undefined;
 }
 
 /** Buckets read in one round trip: a few milliseconds of Redis time, in which others wait. */
@@ -151,7 +165,6 @@ const BUCKETS_AT_ONCE = 100;
 
 async function pictureRedis(ctx: VerifyCtx, record: CampaignRecord): Promise<RedisPicture | undefined> {
   const { campaignId, buckets, base } = record;
-  const place = { tally: keys.tally(campaignId), about: keys.about(campaignId), free: keys.free(campaignId) };
   const holders: Holder[] = [];
   for (let from = 0; from < buckets; from += BUCKETS_AT_ONCE) {
     const count = Math.min(BUCKETS_AT_ONCE, buckets - from);
@@ -168,9 +181,8 @@ async function pictureRedis(ctx: VerifyCtx, record: CampaignRecord): Promise<Red
   const outbox: OutboxEntry[] = [];
   for await (const entries of readOutbox(ctx, aboutOf(record))) outbox.push(...entries);
   const free = ((await ctx.redis.command("ZRANGE", keys.free(campaignId), 0, -1)) as string[]).map(Number);
-  const shown = await ctx.redis.run(showCampaign, place, {});
-  if (shown.word !== "found" || shown.tally.gate >= GATE.unarmed) return undefined;
-  return { tally: shown.tally, holders, free, outbox };
+  const tally = await readTally(ctx, campaignId);
+  return tally && { tally, holders, free, outbox };
 }
 
 /** @returns undefined for a place whose coupon was given back */
@@ -191,13 +203,13 @@ function readHolder(
   };
 }
 
-async function pictureLedger(ctx: VerifyCtx, record: CampaignRecord): Promise<LedgerPicture> {
-  const { campaignId, stock } = record;
+async function pictureLedger(ctx: VerifyCtx, record: CampaignRecord, last: number): Promise<LedgerPicture> {
+  const { campaignId } = record;
   const givingBack = new Set((await openGiveBacks(ctx, 0)).map(({ couponId }) => couponId));
   const tickets: TicketRow[] = [];
   const found = new Map<string, CouponRow>();
-  for (let from = 1; from <= stock; from += limits.ledgerPageTickets) {
-    const rows = await ledger.tickets(ctx, campaignId, from, Math.min(from + limits.ledgerPageTickets - 1, stock));
+  for (let from = 1; from <= last; from += limits.ledgerPageTickets) {
+    const rows = await ledger.tickets(ctx, campaignId, from, Math.min(from + limits.ledgerPageTickets - 1, last));
     for (const row of rows) tickets.push(row);
     for (const coupon of await ledger.inPlaces(ctx, rows)) found.set(coupon.couponId, coupon);
   }

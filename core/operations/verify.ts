@@ -30,9 +30,9 @@ const keyOf = (campaignId: string) => ({ pk: "verifications", sk: campaignId });
 export async function verify(
   ctx: VerifyCtx,
   campaignId: string,
-  options: { repair: boolean },
+  options: { repair: boolean; upTo?: "stock" | "counter" },
 ): Promise<{ word: "verified"; verification: Verification } | Refusal> {
-  const result = await compare(ctx, campaignId);
+  const result = await compare(ctx, campaignId, options.upTo);
   if ("word" in result) return result;
   const { record, comparison } = result;
   const { findings, ...figures } = comparison;
@@ -66,7 +66,10 @@ export async function lastVerification(ctx: Pick<Ctx, "table">, campaignId: stri
   return item && (JSON.parse(String(item.result)) as Verification);
 }
 
-/** Verifies every campaign that is open or was a moment ago, and repairs nothing: a person decides about that. */
+/**
+ * Verifies every campaign that is open or was a moment ago, each as often as its size allows, and repairs nothing: a person
+ * decides about that.
+ */
 export async function verifyAll(
   ctx: VerifyCtx,
   deadline: number,
@@ -75,7 +78,10 @@ export async function verifyAll(
   const skipped: string[] = [];
   for await (const record of campaigns.all(ctx)) {
     if (record.filling === undefined || !isLive(record, ctx.now())) continue;
-    const result = ctx.now() < deadline ? await verify(ctx, record.campaignId, { repair: false }) : undefined;
+    const last = await lastVerification(ctx, record.campaignId);
+    if (last && ctx.now() - last.verifiedAt < last.coupons * limits.verifyMsPerCoupon) continue;
+    const options = { repair: false, upTo: "counter" } as const;
+    const result = ctx.now() < deadline ? await verify(ctx, record.campaignId, options) : undefined;
     if (result?.word === "verified") verified.push(result.verification);
     else skipped.push(record.campaignId);
   }
