@@ -15,6 +15,9 @@ const LOOK_EVERY_MS = 2_000;
 /** While something is being recovered, what it waits for comes within fractions of a second. */
 const LOOK_AGAIN_MS = 200;
 
+/** Campaigns that were created meanwhile are seen after this. */
+const LIST_EVERY_MS = 10_000;
+
 /**
  * Recovers what needs it. A schedule comes once a minute at most, so it asks with `watchSeconds` to stay: for as long as any
  * campaign is live, every one of them is looked at every two seconds. Without it, one look, and the result.
@@ -22,14 +25,22 @@ const LOOK_AGAIN_MS = 200;
 export async function handler(event?: { watchSeconds?: number }) {
   const endsAt = base.now() + (event?.watchSeconds ?? 0) * 1_000;
   const first = await recoverAll(ctx, base.now() + STEP_MS);
+  let { live } = first;
   let under = first.recoveries.filter(isUnderWay);
+  let listedAt = base.now();
   metrics({}, { CampaignsRecovering: under.length });
-  while (first.live.length > 0) {
+  while (live.length > 0) {
     const pause = under.length > 0 ? LOOK_AGAIN_MS : LOOK_EVERY_MS;
     if (base.now() + pause + STEP_MS > endsAt) break;
     await sleep(pause);
-    const looks = await Promise.all(first.live.map(look));
-    under = looks.filter(isUnderWay);
+    if (base.now() - listedAt < LIST_EVERY_MS) {
+      under = (await Promise.all(live.map(look))).filter(isUnderWay);
+    } else {
+      const again = await recoverAll(ctx, base.now() + STEP_MS);
+      live = again.live;
+      under = again.recoveries.filter(isUnderWay);
+      listedAt = base.now();
+    }
   }
   return first;
 }
