@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { StoreUnavailable } from "../core/context.ts";
 import { type Recovery, recover, recoverAll } from "../core/coupons/recover.ts";
 import { metrics } from "./log.ts";
 import { base, couponSecret } from "./stores/base.ts";
@@ -23,26 +24,36 @@ const LIST_EVERY_MS = 10_000;
  * campaign is live, every one of them is looked at every two seconds. Without it, one look, and the result.
  */
 export async function handler(event?: { watchSeconds?: number }) {
-  const endsAt = base.now() + (event?.watchSeconds ?? 0) * 1_000;
-  const first = await recoverAll(ctx, base.now() + STEP_MS);
-  let { live } = first;
-  let under = first.recoveries.filter(isUnderWay);
+  const watchMs = (event?.watchSeconds ?? 0) * 1_000;
+  const endsAt = base.now() + watchMs;
+  let seen = await list(watchMs > 0);
   let listedAt = base.now();
-  metrics({}, { CampaignsRecovering: under.length });
-  while (live.length > 0) {
+  metrics({}, { CampaignsRecovering: seen.recoveries.filter(isUnderWay).length });
+  let under = seen.recoveries.filter(isUnderWay);
+  while (seen.live.length > 0 || seen.isUnclear) {
     const pause = under.length > 0 ? LOOK_AGAIN_MS : LOOK_EVERY_MS;
     if (base.now() + pause + STEP_MS > endsAt) break;
     await sleep(pause);
-    if (base.now() - listedAt < LIST_EVERY_MS) {
-      under = (await Promise.all(live.map(look))).filter(isUnderWay);
-    } else {
-      const again = await recoverAll(ctx, base.now() + STEP_MS);
-      live = again.live;
-      under = again.recoveries.filter(isUnderWay);
-      listedAt = base.now();
+    if (!seen.isUnclear && base.now() - listedAt < LIST_EVERY_MS) {
+      under = (await Promise.all(seen.live.map(look))).filter(isUnderWay);
+      continue;
     }
+    seen = await list(true);
+    listedAt = base.now();
+    under = seen.recoveries.filter(isUnderWay);
   }
-  return first;
+  return seen;
+}
+
+/** Every campaign, each looked at. While a store is away nothing can be said, and a watch goes on: it may be back in a moment. */
+async function list(isWatch: boolean) {
+  try {
+    return { ...(await recoverAll(ctx, base.now() + STEP_MS)), isUnclear: false };
+  } catch (error) {
+    if (!isWatch || !(error instanceof StoreUnavailable)) throw error;
+    base.log("recovery-failed", { reason: error.message });
+    return { looked: 0, recoveries: [], live: [], isUnclear: true };
+  }
 }
 
 const isUnderWay = ({ word }: Recovery) => word === "recovering";
