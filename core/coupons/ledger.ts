@@ -62,6 +62,9 @@ const formerCouponKey = ({ userId, campaignId, nth, issuedAt }: Issuance): ItemK
 
 const LIVE: ReadonlySet<unknown> = new Set<CouponState>(["confirmed", "used"]);
 
+/** Whether a coupon is somebody's: neither given back nor taken back. */
+export const isLive = ({ state }: Pick<Coupon, "state">): boolean => LIVE.has(state);
+
 function ticketOf(item: Item): TicketRow {
   return {
     campaignId: String(item.campaignId),

@@ -24,7 +24,10 @@ local isFlagged = gate % (2 * FREED) >= FREED
 local flagged = string.char(isFlagged and gate or gate + FREED)
 
 if step == 'hold' then
-  if redis.call('HSETNX', bucket, field, value) == 0 then return { 'unchanged' } end
+  local standing = redis.call('HGET', bucket, field)
+  -- A place that was given back is empty.
+  if standing and #standing % 8 == 0 then return { 'unchanged' } end
+  redis.call('HSET', bucket, field, value)
   redis.call('ZREM', free, ticket)
 elseif step == 'free' then
   if ticket > issued or ticket > stock or redis.call('ZADD', free, 'NX', ticket, ticket) == 0 then return { 'unchanged' } end

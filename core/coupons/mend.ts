@@ -6,6 +6,7 @@ import type { CampaignRecord } from "./campaign-records.ts";
 import { confirmationOf } from "./confirmation.ts";
 import { epochMemory } from "./epoch-memory.ts";
 import { releaseHolder } from "./give-back.ts";
+import { isLive, coupons as ledger } from "./ledger.ts";
 import { bucketOf, fieldOf, heldValue, memberOf } from "./member.ts";
 import { mend } from "./scripts.ts";
 import { type Evidence, FINDING_KINDS } from "./verify.ts";
@@ -44,7 +45,7 @@ async function mendOne(ctx: MendCtx, record: CampaignRecord, finding: Evidence):
       const { userId, nth, issuedAt, ticket } = finding;
       if (userId === undefined || nth === undefined || issuedAt === undefined) return false;
       const issuance = { campaignId: record.campaignId, userId, nth, issuedAt, ticket };
-      return (await releaseHolder(ctx, aboutOf(record), issuance, true)) === "released";
+      return (await releaseHolder(ctx, aboutOf(record), issuance, finding.refill === true)) === "released";
     }
     case "lostTickets":
       return mendRedis(ctx, record, "free", finding.ticket);
@@ -66,6 +67,11 @@ async function putIntoLedger(ctx: MendCtx, record: CampaignRecord, finding: Evid
   if (userId === undefined || nth === undefined || issuedAt === undefined) return false;
   const issuance = { campaignId: record.campaignId, userId, ticket, nth, issuedAt };
   const confirmation = confirmationOf(issuance, aboutOf(record), ctx.couponSecret, key);
+  const known = (await ledger.find(ctx, confirmation.couponId))?.coupon;
+  if (known && !isLive(known)) {
+    // Given back, and its ticket was somebody else's since: it is Redis that has forgotten, not the ledger.
+    return (await releaseHolder(ctx, aboutOf(record), issuance, false)) === "released";
+  }
   const [word] = await admit(ctx, epochMemory(), [{ confirmation, epoch: record.epoch }]);
   if (typeof word === "object") throw word.error;
   return word === "recorded" || word === "already-recorded";

@@ -1,4 +1,4 @@
--- Begins and completes a campaign's new filling from the ledger. While it is being filled it is closed; each step names the
+-- Begins and completes a campaign's new filling from the ledger: begun, its buckets are emptied; cleared, they are filled. While it is being filled it is closed; each step names the
 -- filling, so one that was overtaken by another attempt, or by another server, changes nothing any more.
 --
 -- KEYS tally    string  packed, see coupons/tally.ts
@@ -6,7 +6,7 @@
 --      outbox   stream  begun anew; its ids go on behind the last issue time
 --      free     zset    tickets that were given back, by number
 --      flow     hash    how fast the ledger takes confirmations
--- ARGV step             begin | finish
+-- ARGV step             begin | cleared | finish
 --      filling          16 characters that name this filling
 --      epoch            the epoch that it makes
 --      stock            tickets are 1…stock
@@ -19,10 +19,12 @@
 --      version          the campaign's version in the ledger
 --      definition       JSON for `about`
 --
--- Replies: begun | finished | overtaken
+-- Replies: begun | cleared | finished | overtaken
 local tally, about, outbox, free, flow = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local step, filling, epoch, stock, highest, lastIssuedAt, opensAt, closesAt, base, paused, version, definition = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11], ARGV[12]
 local SCHEDULED, PAUSED, CLOSED, FREED, UNARMED = 1, 2, 4, 8, 16
+-- Nobody is told an ETA while a campaign is closed: until its buckets are empty the place says so.
+local EMPTYING = 0
 
 local packed = redis.call('GET', tally)
 local node = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
@@ -42,10 +44,14 @@ if step == 'begin' then
   returned = math.max(returned + 1, tonumber(epoch) * 1048576)
   redis.call('DEL', outbox, free, flow)
   redis.call('SET', about, definition)
-  redis.call('SET', tally, struct.pack('>I4I4BI4ddI4dI4I4c40c16', stock, 0, gate, firstEtaMs, closesAt, base, version, opensAt, returned, epoch, node, filling))
+  redis.call('SET', tally, struct.pack('>I4I4BI4ddI4dI4I4c40c16', stock, 0, gate, EMPTYING, closesAt, base, version, opensAt, returned, epoch, node, filling))
   return { 'begun' }
 end
 if not packed or string.sub(packed, 90, 105) ~= filling or string.sub(packed, 50, 89) ~= node then return { 'overtaken' } end
+if step == 'cleared' then
+  redis.call('SETRANGE', tally, 9, struct.pack('>I4', firstEtaMs))
+  return { 'cleared' }
+end
 if tonumber(highest) > 0 then gate = gate - SCHEDULED end
 if paused == '1' then gate = gate + PAUSED end
 if redis.call('ZCARD', free) > 0 then gate = gate + FREED end

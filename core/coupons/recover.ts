@@ -330,6 +330,7 @@ async function fill(run: Run, standing: RecoveryRecord): Promise<Recovery | "aga
     await refillAll(run, filling, parts);
     await move(run, standing, { step: "rebuilding", cleared: to });
   } else if (standing.next <= record.stock) {
+    if (standing.next === 1) await endEmptying(run, standing);
     const to = Math.min(standing.next + limits.ledgerPageTickets - 1, record.stock);
     await move(run, standing, { step: "rebuilding", ...(await fillTickets(run, standing, to)), next: to + 1 });
   } else {
@@ -337,6 +338,14 @@ async function fill(run: Run, standing: RecoveryRecord): Promise<Recovery | "aga
     return move(run, standing, { step: "opening" });
   }
   return ctx.now() < deadline ? "again" : { campaignId, word: "recovering", step: "rebuilding" };
+}
+
+/** From now on nobody empties a bucket of this filling any more, also one who was paused in the middle of that. */
+async function endEmptying(run: Run, standing: RecoveryRecord): Promise<void> {
+  const { ctx, campaignId } = run;
+  const facts = rebuildFacts(run, standing, standing.filling);
+  const cleared = await ctx.redis.run(rebuild, placeOf(campaignId), { step: "cleared", ...facts });
+  if (cleared === "overtaken") throw new Overtaken();
 }
 
 interface Part {
@@ -375,7 +384,7 @@ async function fillTickets(
   const { ctx, campaignId, record } = run;
   const rows = await ledger.tickets(ctx, campaignId, standing.next, to);
   const holders = rows.filter((row) => !row.free).sort((a, b) => a.ticket - b.ticket);
-  const byBucket = Map.groupBy(holders, (row) => bucketOf(row.userId, record.buckets));
+  const byBucket = Map.groupBy(rows, (row) => bucketOf(row.userId, record.buckets));
   const parts: Part[] = [...byBucket].map(([bucket, its]) => ({
     bucket,
     holders: Buffer.concat(its.map((row) => packHolder(row, record.base))),
@@ -401,10 +410,14 @@ function packTickets(tickets: readonly number[]): Buffer {
   return packed;
 }
 
+/** The mark behind a coupon that was given back, as `release.lua` writes it. */
+const GIVEN_BACK = Buffer.of(0);
+
 /** A holder as `refill.lua` reads it. */
 function packHolder(row: TicketRow, base: number): Buffer {
   const member = memberOf(row.userId);
-  const value = heldValue(row, base);
+  const held = heldValue(row, base);
+  const value = row.free ? Buffer.concat([held, GIVEN_BACK]) : held;
   return Buffer.concat([Buffer.of(member.length), member, Buffer.of(row.nth, value.length), value]);
 }
 

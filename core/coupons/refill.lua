@@ -1,4 +1,6 @@
--- Writes one bucket's part of a campaign's new filling. Repeating it changes nothing; an attempt that was overtaken is told so.
+-- Empties a bucket, or writes its part of a campaign's new filling. Repeating it changes nothing; an attempt that was overtaken is
+-- told so, also one that would still empty what others fill already. A holder whose coupon was given back is written with its
+-- mark, over the very same coupon only: a page of the ledger may be read twice, and somebody gives one back in between.
 --
 -- KEYS tally    string  packed, see coupons/tally.ts
 --      bucket   hash    member -> ticket, milliseconds since base, idempotency key
@@ -19,6 +21,10 @@ if not string.find(redis.call('INFO', 'replication'), 'master_replid:' .. string
   return { 'overtaken' }
 end
 
+local EMPTYING, NOTHING = 0, string.rep('\0', 9)
+local isEmptying = struct.unpack('>I4', packed, 10) == EMPTYING
+if (clear == '1') ~= isEmptying then return { 'overtaken' } end
+
 if clear == '1' then redis.call('DEL', bucket) end
 for at = 1, #(tickets or ''), 4 do
   local ticket = struct.unpack('>I4', tickets, at)
@@ -34,8 +40,10 @@ while at <= #(holders or '') do
   at = at + length + 3 + size
   -- The look-up of a user ends at the first empty place: places below this one that were given back are kept as such.
   for lower = 1, nth - 1 do
-    redis.call('HSETNX', bucket, lower == 1 and member or lower .. '\31' .. member, string.rep('\0', 9))
+    redis.call('HSETNX', bucket, lower == 1 and member or lower .. '\31' .. member, NOTHING)
   end
-  redis.call('HSET', bucket, nth == 1 and member or nth .. '\31' .. member, value)
+  local field = nth == 1 and member or nth .. '\31' .. member
+  local standing = size % 8 == 1 and redis.call('HGET', bucket, field)
+  if not standing or standing == NOTHING or standing == string.sub(value, 1, -2) then redis.call('HSET', bucket, field, value) end
 end
 return { 'filled' }

@@ -215,9 +215,9 @@ export const rebuild = defineScript(
     "version",
     "definition",
   ],
-  (raw): "begun" | "finished" | "overtaken" => {
+  (raw): "begun" | "cleared" | "finished" | "overtaken" => {
     const [word] = words(raw);
-    if (word === "begun" || word === "finished" || word === "overtaken") return word;
+    if (word === "begun" || word === "cleared" || word === "finished" || word === "overtaken") return word;
     throw new UnexpectedReply("rebuild", raw);
   },
 );

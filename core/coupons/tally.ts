@@ -7,7 +7,7 @@
  * | 0–3 | stock | tickets are 1…stock |
  * | 4–7 | issued | the highest ticket given so far; freed tickets below it wait in the free list |
  * | 8 | gate | zero when open; otherwise the sum of {@link GATE} bits, and the script looks closer |
- * | 9–12 | etaMs | coarse time until a new coupon is confirmed, kept by `settle.lua` |
+ * | 9–12 | etaMs | coarse time until a new coupon is confirmed, kept by `settle.lua`; zero while a recovery empties the buckets |
  * | 13–20 | closesAt | milliseconds since 1970 |
  * | 21–28 | base | milliseconds since 1970, a day before the creation; issue times are stored relative to it |
  * | 29–32 | version | rises with every change of the campaign |

@@ -59,6 +59,8 @@ export interface CouponFinding {
 export interface Evidence extends CouponFinding {
   readonly issuedAt?: number | undefined;
   readonly key?: string | undefined;
+  /** Whether nobody else has the ticket, and nobody can get it from the free list, so that it may go back there. */
+  readonly refill?: boolean | undefined;
 }
 
 export interface Comparison {
@@ -87,10 +89,11 @@ export async function compare(
   campaignId: string,
   upTo: "stock" | "counter" = "stock",
 ): Promise<{ record: CampaignRecord; comparison: Comparison } | Refusal> {
-  const record = await campaigns.get(ctx, campaignId);
-  if (!record) return refuse.unknown(campaignId);
-  let standing: Comparison | undefined;
+  let standing: { record: CampaignRecord; comparison: Comparison } | undefined;
   for (let look = 0; look < LOOKS; look++) {
+    // Each time anew: its stock may be raised meanwhile.
+    const record = await campaigns.get(ctx, campaignId);
+    if (!record) return refuse.unknown(campaignId);
     // Redis before the ledger, then the other way round: a coupon that moved in between looks different in each.
     const tally = await readTally(ctx, campaignId);
     if (!tally) return refuse.recovering(campaignId);
@@ -98,13 +101,13 @@ export async function compare(
     const picture = await takePicture(ctx, record, last, look % 2 === 0 ? "redis-first" : "ledger-first");
     if (!picture) return refuse.recovering(campaignId);
     const comparison = differences(picture, record, ctx.couponSecret);
-    const before = standing && new Set(standing.findings.map(nameOf));
+    const before = standing && new Set(standing.comparison.findings.map(nameOf));
     const findings = before ? comparison.findings.filter((it) => before.has(nameOf(it))) : comparison.findings;
-    standing = { ...comparison, findings };
+    standing = { record, comparison: { ...comparison, findings } };
     if (findings.length === 0) break;
   }
   if (!standing) throw new Error("a comparison takes at least one look");
-  return { record, comparison: standing };
+  return standing;
 }
 
 const nameOf = ({ kind, ticket, userId, nth, issuedAt }: Evidence) =>
@@ -225,7 +228,12 @@ function differences(picture: Picture, record: CampaignRecord, secret: string): 
   const placeName = (bucket: number, field: Buffer) => `${bucket}:${field.toString("latin1")}`;
 
   const rowOf = new Map(tickets.map((row) => [row.ticket, row]));
-  const pendingOf = new Map(outbox.map(({ confirmation }) => [confirmation.ticket, confirmation]));
+  // An entry whose coupon the ledger has had, and has as given back, only waits to be taken out.
+  const waiting = outbox.filter(({ confirmation }) => {
+    const row = rowOf.get(confirmation.ticket);
+    return !row?.free || row.couponId !== couponIdOf({ ...confirmation, campaignId }, secret);
+  });
+  const pendingOf = new Map(waiting.map(({ confirmation }) => [confirmation.ticket, confirmation]));
   const atPlace = new Map(holders.map((holder) => [placeName(holder.bucket, holder.field), holder]));
   const freeSet = new Set(free);
   const holdersOf = Map.groupBy(holders, (holder) => holder.ticket);
@@ -247,7 +255,10 @@ function differences(picture: Picture, record: CampaignRecord, secret: string): 
       }
       const isRows =
         row !== undefined && row.issuedAt === holder.issuedAt && memberOf(row.userId).equals(holder.member);
-      if (isRows && row.free && !givingBack.has(row.couponId)) findings.push({ kind: "notReleased", ...evidence });
+      if (isRows && row.free && !givingBack.has(row.couponId)) {
+        const isOnly = its.length === 1 && !pending && !freeSet.has(ticket);
+        findings.push({ kind: "notReleased", ...evidence, userId: row.userId, refill: isOnly });
+      }
       const isOutboxs =
         pending !== undefined && pending.issuedAt === holder.issuedAt && memberOf(pending.userId).equals(holder.member);
       if (isRows || isOutboxs) continue;
@@ -281,11 +292,10 @@ function differences(picture: Picture, record: CampaignRecord, secret: string): 
     else live++;
     expect(row);
   }
-  for (const { confirmation } of outbox) {
+  for (const { confirmation } of waiting) {
     const row = rowOf.get(confirmation.ticket);
     // What the ledger has is looked at above; what it gave to somebody else meanwhile waits for the dead letters.
-    const couponId = couponIdOf({ ...confirmation, campaignId }, secret);
-    if (!row || (row.free && row.couponId !== couponId)) expect(confirmation);
+    if (!row || row.free) expect(confirmation);
   }
 
   const has = (ticket: number) => held.has(ticket) || pendingOf.has(ticket) || rowOf.get(ticket)?.free === false;
