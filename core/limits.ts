@@ -35,7 +35,7 @@ export const limits = {
   pageRowsMost: 100,
   /** Characters; a row's key takes about 90. Bounds the sort key that a made-up cursor could name. */
   cursorLength: 200,
-  /** Outbox entries one sweep script call may claim; about 100 µs of server time. */
+  /** Outbox entries one sweep script call may claim: a millisecond or two of server time when all are due (`npm run bench -- stuck`). */
   sweepEntries: 100,
   /** Calls of the sweep script for one campaign in one run. */
   sweepCallsMost: 100,

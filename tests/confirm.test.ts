@@ -319,6 +319,37 @@ describe("the sweeper", () => {
     expect(swept.failed).toBeGreaterThanOrEqual(350);
     expect(await outboxDepth(id)).toBe(350);
   });
+
+  it("goes on in the next run behind what it looked at in this one, so that many stuck ones do not hide the rest", async () => {
+    const { id } = await issued(0, { stock: 500 });
+    const { ctx } = recorder();
+    const issue = issuer(soldOutMemory());
+    const count = limits.sweepCallsMost + 50;
+    await Promise.all(Array.from({ length: count }, (_, i) => issue(ctx, { campaignId: id, userId: `u${i}` })));
+    await age(id, limits.sweepAgeMs + 1);
+    const { ctx: again, sent } = recorder();
+    const narrow = {
+      ...again,
+      redis: {
+        ...again.redis,
+        command: async (name: string, ...args: (string | number | Buffer)[]) =>
+          name === "SMEMBERS" ? [id] : again.redis.command(name, ...args),
+        // One entry a call, so that a run sees as many as it makes calls.
+        run: ((script, scriptKeys, args) =>
+          again.redis.run(
+            script,
+            scriptKeys,
+            script.name === "sweep" ? { ...args, most: 1 } : args,
+          )) as typeof again.redis.run,
+      },
+    };
+    const sweep = sweeper();
+    expect((await sweep(narrow)).sent).toBe(limits.sweepCallsMost);
+    expect((await sweep(narrow)).sent).toBe(50);
+    expect(new Set(sent.map(({ deduplicationId }) => deduplicationId)).size).toBe(count);
+    // Then from the beginning again: nothing is due so soon.
+    expect((await sweep(narrow)).sent).toBe(0);
+  });
 });
 
 describe("a shopper's view", () => {

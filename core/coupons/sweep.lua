@@ -34,8 +34,14 @@ if from == '-' or last == '+' or tonumber(string.match(from, '%d+')) <= tonumber
   due = redis.call('XRANGE', outbox, from, last, 'COUNT', most)
 end
 local reply = { 'found', '', redis.call('XLEN', outbox), oldestMs, epoch }
+local claimed = {}
+if due[1] then
+  for _, pending in ipairs(redis.call('XPENDING', outbox, 'sweep', due[1][1], due[#due][1], #due)) do
+    claimed[pending[1]] = pending
+  end
+end
 for _, entry in ipairs(due) do
-  local before = redis.call('XPENDING', outbox, 'sweep', entry[1], entry[1], 1)[1]
+  local before = claimed[entry[1]]
   local attempts = before and before[4] or 0
   if attempts == 0 or before[3] >= math.min(idleMs * 2 ^ (attempts - 1), idleMostMs) then
     redis.call('XCLAIM', outbox, 'sweep', 'sweeper', 0, entry[1], 'FORCE', 'RETRYCOUNT', attempts + 1)

@@ -32,6 +32,7 @@ export interface Swept {
  */
 export function sweeper(): (ctx: SweepCtx) => Promise<Swept> {
   const recall = aboutMemory();
+  const resumeAt = new Map<string, string>();
 
   return async (ctx) => {
     const ids = (await ctx.redis.command("SMEMBERS", keys.campaigns)) as string[];
@@ -39,7 +40,9 @@ export function sweeper(): (ctx: SweepCtx) => Promise<Swept> {
     for (const campaignId of ids) {
       const about = await recall(ctx, campaignId);
       if (!about) continue;
-      let next = "-";
+      // Behind what the last run could not get past, so that ten thousand stuck ones do not hide the rest.
+      let next = resumeAt.get(campaignId) ?? "-";
+      resumeAt.delete(campaignId);
       for (let call = 0; call < limits.sweepCallsMost && next !== ""; call++) {
         const reply = await ctx.redis.run(
           sweepOutbox,
@@ -52,7 +55,10 @@ export function sweeper(): (ctx: SweepCtx) => Promise<Swept> {
             most: limits.sweepEntries,
           },
         );
-        if (reply.word === "missing") break;
+        if (reply.word === "missing") {
+          next = "";
+          break;
+        }
         next = reply.next;
         if (call === 0) {
           total.waiting += reply.depth;
@@ -64,6 +70,7 @@ export function sweeper(): (ctx: SweepCtx) => Promise<Swept> {
         total.failed += reply.entries.length - sent - spent;
         for (const { attempts } of reply.entries) total.attemptsMost = Math.max(total.attemptsMost, attempts);
       }
+      if (next !== "") resumeAt.set(campaignId, next);
     }
     return total;
   };

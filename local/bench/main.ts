@@ -11,9 +11,10 @@ import { type Options, parseOptions } from "./options.ts";
 import { openProgress } from "./progress.ts";
 import type { Bar, Bench, Outcome, Section } from "./section.ts";
 import { type Server, startServer } from "./server.ts";
+import { stuck } from "./stuck.ts";
 import { table } from "./table.ts";
 
-const SECTIONS: readonly Section[] = [issue, memory, membership, handler, bundles];
+const SECTIONS: readonly Section[] = [issue, memory, membership, handler, bundles, stuck];
 
 const USAGE = `npm run bench -- [section…] [options]
 
