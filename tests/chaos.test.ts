@@ -506,6 +506,7 @@ describe("totals", () => {
     struck: [],
     requests: 10,
     unanswered: 0,
+    words: {},
     secondsToNormal,
     seconds: 1,
     judgement: { ...judge(soundCase()), violations },

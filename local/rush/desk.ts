@@ -21,13 +21,15 @@ export interface Desk {
   createCampaign(campaignId: string, stock: number, perUser: number): Promise<void>;
   /** @returns undefined when it cannot be read just now */
   readCampaign(campaignId: string): Promise<CampaignDocument | undefined>;
+  /** Has a campaign end now. Never fails: whoever stands in the way of that has other worries. */
+  closeCampaign(campaignId: string): Promise<void>;
   /** Has the sweeper send again what is stuck. Never fails: what it does not do, a later run does. */
   sweep(): Promise<void>;
   close(): Promise<void>;
 }
 
 interface Call {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "PATCH";
   readonly path: string;
   readonly token?: string | undefined;
   readonly body?: unknown;
@@ -99,6 +101,15 @@ export function openDesk(api: string): Desk {
         return status === 200 ? z.parse(campaignSchema, JSON.parse(text)) : undefined;
       } catch {
         return undefined;
+      }
+    },
+
+    async closeCampaign(campaignId) {
+      const body = { closesAt: new Date().toISOString() };
+      try {
+        await call({ method: "PATCH", path: `/campaigns/${campaignId}`, token: operator, body });
+      } catch {
+        // It closes by itself within the hour.
       }
     },
 

@@ -47,6 +47,12 @@ export const commands = {
     redis: true,
     programs: [typescript("local/rush/main.ts")],
   },
+  chaos: {
+    typed: "npm run chaos",
+    summary: "break the whole system at random in the middle of rushes, and count the coupons",
+    redis: true,
+    programs: [typescript("local/chaos/main.ts")],
+  },
   load: {
     typed: "npm run load",
     summary: "run a k6 script against the system",

@@ -83,6 +83,16 @@ export class LongPolls {
     return served;
   }
 
+  /** Timers go by the real clock. After a leap of the queues' own, each is set anew. */
+  clockMoved(): void {
+    for (const [queue, line] of [...this.#lines]) {
+      clearTimeout(line.timer);
+      line.timer = undefined;
+      line.wakeAt = undefined;
+      this.#onDue(queue);
+    }
+  }
+
   /** Sends the waiters of one queue, or of all queues, away with nothing. */
   dismiss(queue?: Queue): void {
     const queues = queue === undefined ? [...this.#lines.keys()] : [queue];

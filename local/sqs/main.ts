@@ -6,12 +6,19 @@ import { startSqs } from "./server.ts";
  * Runs the local SQS as a process of its own: `node local/sqs/main.ts [--port N] [--data DIR] [--region R]`.
  * It prints one line of JSON with its endpoint when it is ready, and does not outlive the process that
  * started it: it ends when the IPC channel or a pipe on its standard input is closed.
+ *
+ * Over the IPC channel it takes `{ advanceMs }`, which moves its clock forward: visibility timeouts and
+ * deduplication ids run out as if that time had passed. A process that is started anew goes by the real
+ * clock again.
  */
 const { values } = parseArgs({
   options: { port: { type: "string" }, data: { type: "string" }, region: { type: "string" } },
 });
 
+let aheadMs = 0;
+
 const sqs = await startSqs({
+  now: () => Date.now() + aheadMs,
   ...(values.port === undefined ? {} : { port: Number(values.port) }),
   ...(values.data === undefined ? {} : { dataDir: values.data }),
   ...(values.region === undefined ? {} : { region: values.region }),
@@ -31,6 +38,10 @@ process.on("SIGTERM", stop);
 process.on("SIGINT", stop);
 if (process.send !== undefined) {
   process.on("disconnect", stop);
+  process.on("message", ({ advanceMs = 0 }: { advanceMs?: number }) => {
+    aheadMs += advanceMs;
+    sqs.clockMoved();
+  });
 }
 if (standardInputIsAPipe()) {
   process.stdin.on("close", stop).on("end", stop).on("error", stop).resume();

@@ -22,6 +22,8 @@ export interface SqsOptions {
 export interface RunningSqs {
   endpoint: string;
   port: number;
+  /** To be called when `now` has leapt: what has become visible by that goes to those who wait for it. */
+  clockMoved(): void;
   stop(): Promise<void>;
 }
 
@@ -48,7 +50,7 @@ export async function startSqs(options: SqsOptions = {}): Promise<RunningSqs> {
   try {
     const service = new Service(endpoint, options);
     http.on("request", (request, response) => service.handle(request, response));
-    return { endpoint, port, stop: () => stop(http, service) };
+    return { endpoint, port, clockMoved: () => service.clockMoved(), stop: () => stop(http, service) };
   } catch (error) {
     http.close();
     throw error;
@@ -115,6 +117,10 @@ class Service {
         replyWithError(response, error);
       }
     });
+  }
+
+  clockMoved(): void {
+    this.#polls.clockMoved();
   }
 
   close(): void {
