@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Ctx, StoreUnavailable } from "../core/context.ts";
 import { create, show } from "../core/coupons/campaign.ts";
 import type { Coupon } from "../core/coupons/coupon.ts";
+import { holderVerbs } from "../core/coupons/hold.ts";
 import { issuer } from "../core/coupons/issue.ts";
 import { coupons as ledger } from "../core/coupons/ledger.ts";
 import { couponTeller } from "../core/coupons/mine.ts";
@@ -190,6 +191,36 @@ describe("a clock that is ten minutes behind on the server that takes over", () 
     expect(await sweepNow(id)).toMatchObject({ sent: 5 });
     await pump.drain(parts.ctx);
     expect(await rowsOf(id)).toBe(10);
+  });
+});
+
+describe("a clock that stands still for the outbox", () => {
+  it("does not make two issuances of one ticket one: given back and issued again in what looks like the same millisecond, both are kept apart", async () => {
+    const id = await parts.campaign({ stock: 2 });
+    const issue = issuer(soldOutMemory());
+    const ahead = Date.now() + 600_000;
+    await parts.ctx.redis.command("XSETID", keys.outbox(id), `${ahead}-0`);
+    const { cancel } = holderVerbs();
+    const seen: Coupon[] = [];
+    for (const userId of ["ann", "ann", "ben", "ann", "cleo"]) {
+      const coupon = couponOf(await issue(parts.ctx, { campaignId: id, userId }));
+      expect(coupon.ticket).toBe(1);
+      seen.push(coupon);
+      await pump.drain(parts.ctx);
+      expect((await ledger.find(parts.ctx, coupon.couponId))?.coupon?.state).toBe("confirmed");
+      expect((await cancel(parts.ctx, { couponId: coupon.couponId, asker: { userId, operator: false } })).word).toBe(
+        "cancelled",
+      );
+    }
+    expect(new Set(seen.map(({ couponId }) => couponId)).size).toBe(seen.length);
+    for (const [i, coupon] of seen.entries()) expect(coupon.issuedAt).toBeGreaterThan(seen[i - 1]?.issuedAt ?? 0);
+    // The same over a recovery on a server whose clock is behind.
+    await parts.ctx.redis.command("DEL", keys.tally(id), keys.outbox(id));
+    expect((await pump.recover(parts.ctx, id)).word).toBe("recovered");
+    const last = couponOf(await issue(parts.ctx, { campaignId: id, userId: "ann" }));
+    expect(last.issuedAt).toBeGreaterThan(seen.at(-1)?.issuedAt ?? 0);
+    expect(await pump.drain(parts.ctx)).toEqual({});
+    expect((await ledger.find(parts.ctx, last.couponId))?.coupon?.state).toBe("confirmed");
   });
 });
 

@@ -242,21 +242,20 @@ describe("an outbox entry that nobody takes", () => {
 });
 
 describe("the name of an issuance", () => {
-  it("differs by campaign, epoch, ticket and time", () => {
+  it("differs by campaign, epoch, ticket and outbox id, and is the message's deduplication id", () => {
     const about = { campaignId: "c", perUser: 1, buckets: 1, base: 0 };
-    const of = (campaignId: string, epoch: number, ticket: number, issuedAt: number) =>
-      issuanceOf({
-        confirmation: confirmationOf({ campaignId, userId: "u", ticket, nth: 1, issuedAt }, about, "s", ""),
-        epoch,
-      });
-    const all = [of("c", 0, 1, 1), of("d", 0, 1, 1), of("c", 1, 1, 1), of("c", 0, 2, 1), of("c", 0, 1, 2)];
-    expect(new Set(all).size).toBe(all.length);
-    expect(
-      messageOf({
-        confirmation: confirmationOf({ campaignId: "c", userId: "u", ticket: 1, nth: 1, issuedAt: 1 }, about, "s", ""),
-        outboxId: "1-0",
-        epoch: 0,
-      }).deduplicationId,
-    ).toBe(of("c", 0, 1, 1));
+    const of = (campaignId: string, epoch: number, ticket: number, outboxId: string) => {
+      const issuance = { campaignId, userId: "u", ticket, nth: 1, issuedAt: 1 };
+      return { confirmation: confirmationOf(issuance, about, "s", ""), outboxId, epoch };
+    };
+    const all = [
+      of("c", 0, 1, "1-0"),
+      of("d", 0, 1, "1-0"),
+      of("c", 1, 1, "1-0"),
+      of("c", 0, 2, "1-0"),
+      of("c", 0, 1, "1-1"),
+    ];
+    expect(new Set(all.map(issuanceOf)).size).toBe(all.length);
+    for (const delivery of all) expect(messageOf(delivery).deduplicationId).toBe(issuanceOf(delivery));
   });
 });

@@ -58,20 +58,20 @@ export function confirmationOf(issuance: Issuance, about: CampaignAbout, secret:
 
 /**
  * The message of a confirmation. The deduplication id names the issuance: a ticket that is freed and issued again has
- * another issue time or another epoch, so the second issue is not taken for a re-send of the first.
+ * another outbox id, so the second issue is not taken for a re-send of the first.
  */
 export function messageOf({ confirmation, outboxId, epoch }: Delivery): QueueMessage {
   const { campaignId, userId } = confirmation;
   return {
     body: JSON.stringify({ v: 1, ...confirmation, epoch, outboxId }),
     groupId: groupOf(campaignId, userId),
-    deduplicationId: issuanceOf({ confirmation, epoch }),
+    deduplicationId: issuanceOf({ confirmation, outboxId, epoch }),
   };
 }
 
-/** The name of an issuance: no two of a campaign share it. */
-export function issuanceOf({ confirmation, epoch }: Pick<Delivery, "confirmation" | "epoch">): string {
-  return `${confirmation.campaignId}.${epoch}.${confirmation.ticket}.${confirmation.issuedAt}`;
+/** The name of an issuance: a stream never gives an id twice, and each epoch begins its stream behind the one before. */
+export function issuanceOf({ confirmation, outboxId, epoch }: Delivery): string {
+  return `${confirmation.campaignId}.${epoch}.${confirmation.ticket}.${outboxId}`;
 }
 
 /** One marker for each group of a campaign. */

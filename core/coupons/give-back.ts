@@ -72,6 +72,7 @@ export function releaseHolder(
       tally: keys.tally(campaignId),
       bucket: keys.holders(campaignId, bucketOf(userId, about.buckets)),
       free: keys.free(campaignId),
+      outbox: keys.outbox(campaignId),
     },
     { member: memberOf(userId), nth, ticket, issuedAt, refill: refill ? 1 : 0 },
   );

@@ -6,13 +6,14 @@
 -- KEYS tally    string  packed, see coupons/tally.ts
 --      bucket   hash    member -> ticket, milliseconds since base, idempotency key
 --      free     zset    tickets that were given back, by number
+--      outbox   stream  its ids are the clock
 -- ARGV step             hold | free | withhold | count | flag
 --      ticket           the ticket
 --      field            the holder's field
 --      value            what the field holds
 --
 -- Replies: mended | unchanged | recovering | missing
-local tally, bucket, free = KEYS[1], KEYS[2], KEYS[3]
+local tally, bucket, free, outbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local step, ticket, field, value = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 local FREED, UNARMED = 8, 16
 
@@ -32,6 +33,13 @@ if step == 'hold' then
 elseif step == 'free' then
   if ticket > issued or ticket > stock or redis.call('ZADD', free, 'NX', ticket, ticket) == 0 then return { 'unchanged' } end
   redis.call('SETRANGE', tally, 8, flagged)
+  -- Whoever is issued it next gets a later time than anyone before, as after a release.
+  local stream = redis.call('XINFO', 'STREAM', outbox)
+  for i = 1, #stream, 2 do
+    if stream[i] == 'last-generated-id' then
+      redis.call('XSETID', outbox, string.format('%.0f-0', tonumber(string.match(stream[i + 1], '^%d+')) + 1))
+    end
+  end
 elseif step == 'withhold' then
   if redis.call('ZREM', free, ticket) == 0 then return { 'unchanged' } end
 elseif step == 'count' then

@@ -87,7 +87,12 @@ async function mendRedis(
 ): Promise<boolean> {
   const word = await ctx.redis.run(
     mend,
-    { tally: keys.tally(campaignId), bucket: keys.holders(campaignId, place.bucket), free: keys.free(campaignId) },
+    {
+      tally: keys.tally(campaignId),
+      bucket: keys.holders(campaignId, place.bucket),
+      free: keys.free(campaignId),
+      outbox: keys.outbox(campaignId),
+    },
     { step, ticket, field: place.field, value },
   );
   return word === "mended";

@@ -57,7 +57,8 @@ if paused == '1' then gate = gate + PAUSED end
 if redis.call('ZCARD', free) > 0 then gate = gate + FREED end
 redis.call('DEL', outbox)
 redis.call('XGROUP', 'CREATE', outbox, 'sweep', '0', 'MKSTREAM')
-if tonumber(lastIssuedAt) > 0 then redis.call('XSETID', outbox, lastIssuedAt .. '-0') end
+-- Later than anything that was issued before, whatever this server's clock shows: ticket and time name an issuance.
+if tonumber(lastIssuedAt) > 0 then redis.call('XSETID', outbox, string.format('%.0f-0', tonumber(lastIssuedAt) + 1)) end
 redis.call('SET', about, definition)
 redis.call('SET', tally, struct.pack('>I4I4BI4ddI4dI4I4c40c16', stock, highest, gate, firstEtaMs, closesAt, base, version, opensAt, returned, epoch, node, filling))
 return { 'finished' }

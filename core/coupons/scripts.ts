@@ -170,7 +170,7 @@ export const sweepOutbox = defineScript(
 export const release = defineScript(
   "release",
   releaseText,
-  ["tally", "bucket", "free"],
+  ["tally", "bucket", "free", "outbox"],
   ["member", "nth", "ticket", "issuedAt", "refill"],
   (raw): "released" | "unchanged" | "recovering" | "missing" => {
     const [word] = words(raw);
@@ -237,7 +237,7 @@ export const refill = defineScript(
 export const mend = defineScript(
   "mend",
   mendText,
-  ["tally", "bucket", "free"],
+  ["tally", "bucket", "free", "outbox"],
   ["step", "ticket", "field", "value"],
   (raw): "mended" | "unchanged" | "recovering" | "missing" => {
     const [word] = words(raw);
