@@ -102,6 +102,11 @@ async function takeStep(
   if (!standing || standing.step === "done") {
     const isWell = look.word === "attached" && look.filling === record.filling;
     if (isWell && force === undefined) return { campaignId, word: "attached" };
+    if (look.word === "unarmed" && look.filling === record.filling) {
+      // A creation that was cut off before its last step, on this very server: nothing was ever issued.
+      await arm(run);
+      return "again";
+    }
     await begin(run, standing, force ?? reasonOf(look, record));
     return "again";
   }
@@ -170,11 +175,7 @@ const STEPS: Readonly<Record<Exclude<RecoveryStep, "done">, Step>> = {
       // All of them, before this one: a set that holds only some would make the others unknown.
       await registerAll(ctx);
       await ctx.redis.command("SADD", keys.campaigns, campaignId);
-      await ctx.redis.run(
-        armCampaign,
-        { tally: keys.tally(campaignId), about: keys.about(campaignId), outbox: keys.outbox(campaignId) },
-        { step: "arm", ...scriptFacts(record), filling: record.filling ?? "", definition: "" },
-      );
+      await arm(run);
       return "again";
     }
     if (fits && look.word === "attached") {
@@ -188,6 +189,15 @@ const STEPS: Readonly<Record<Exclude<RecoveryStep, "done">, Step>> = {
     return "again";
   },
 };
+
+/** Opens the filling that the ledger has agreed to, if that is the one in Redis. */
+async function arm({ ctx, campaignId, record }: Run): Promise<void> {
+  await ctx.redis.run(
+    armCampaign,
+    { tally: keys.tally(campaignId), about: keys.about(campaignId), outbox: keys.outbox(campaignId) },
+    { step: "arm", ...scriptFacts(record), filling: record.filling ?? "", definition: "" },
+  );
+}
 
 function reasonOf(look: Attachment, record: CampaignRecord): string {
   if (look.word === "missing") return "Redis does not have the campaign";

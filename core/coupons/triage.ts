@@ -118,7 +118,7 @@ async function decideDelivery(
   }
   const told = word && REVOKED[word];
   if (!told) return { decision: "kept", redrives };
-  await compensate(ctx, delivery, told);
+  await compensate(ctx, delivery, told, word === "overtaken");
   return { decision: "compensated", redrives };
 }
 
@@ -132,7 +132,7 @@ function redrive(ctx: Pick<Ctx, "confirmations">, delivery: Delivery, time: numb
  * Takes back a coupon that can never be recorded. Its holder's answer comes first, so that nobody is left without one; the
  * ticket goes back to stock only where nobody else has it, by the script that takes each coupon back once.
  */
-async function compensate(ctx: TriageCtx, delivery: Delivery, told: string): Promise<void> {
+async function compensate(ctx: TriageCtx, delivery: Delivery, told: string, isOvertaken: boolean): Promise<void> {
   const { confirmation } = delivery;
   const { campaignId, ticket, couponId } = confirmation;
   const record = await campaigns.get(ctx, campaignId);
@@ -144,7 +144,8 @@ async function compensate(ctx: TriageCtx, delivery: Delivery, told: string): Pro
   const word = await releaseHolder(ctx, aboutOf(record), confirmation, !isOthers);
   // While Redis is being rebuilt it cannot be told; the rebuilt one does not know this holder, so then there is nothing to do.
   if (word === "recovering" || word === "missing") throw new StoreUnavailable("redis", `the campaign is ${word}`);
-  await removeFromOutbox(ctx, [delivery]);
+  // What was overtaken has no entry any more, and its id may be another's in the stream that was begun since.
+  if (!isOvertaken) await removeFromOutbox(ctx, [delivery]);
   ctx.log("revoked", { campaignId, ticket, reason: told });
 }
 
