@@ -394,7 +394,9 @@ async function fillTickets(
   const { ctx, campaignId, record } = run;
   const rows = await ledger.tickets(ctx, campaignId, standing.next, to);
   const holders = rows.filter((row) => !row.free).sort((a, b) => a.ticket - b.ticket);
-  const byBucket = Map.groupBy(rows, (row) => bucketOf(row.userId, record.buckets));
+  // Where a place has had several coupons that were given back, the newest leaves its mark.
+  const givenBack = rows.filter((row) => row.free).sort((a, b) => b.issuedAt - a.issuedAt);
+  const byBucket = Map.groupBy([...holders, ...givenBack], (row) => bucketOf(row.userId, record.buckets));
   const parts: Part[] = [...byBucket].map(([bucket, its]) => ({
     bucket,
     holders: Buffer.concat(its.map((row) => packHolder(row, record.base))),

@@ -6,7 +6,7 @@ import { aboutOf, refuse } from "./campaign.ts";
 import { type CampaignRecord, campaigns } from "./campaign-records.ts";
 import { couponIdOf } from "./coupon.ts";
 import { openGiveBacks } from "./give-back.ts";
-import { type CouponRow, coupons as ledger, type TicketRow } from "./ledger.ts";
+import { type CouponRow, isLive, coupons as ledger, type TicketRow } from "./ledger.ts";
 import { bucketOf, fieldOf, memberOf, readField, userOf } from "./member.ts";
 import { type OutboxEntry, readOutbox } from "./outbox.ts";
 import { showCampaign } from "./scripts.ts";
@@ -100,7 +100,7 @@ export async function compare(
     const last = upTo === "stock" ? record.stock : Math.min(record.stock, tally.issued + limits.ledgerPageTickets);
     const picture = await takePicture(ctx, record, last, look % 2 === 0 ? "redis-first" : "ledger-first");
     if (!picture) return refuse.recovering(campaignId);
-    const comparison = differences(picture, record, ctx.couponSecret);
+    const comparison = differences(picture, record);
     const before = standing && new Set(standing.comparison.findings.map(nameOf));
     const findings = before ? comparison.findings.filter((it) => before.has(nameOf(it))) : comparison.findings;
     standing = { record, comparison: { ...comparison, findings } };
@@ -128,6 +128,8 @@ interface Holder {
 interface RedisPicture {
   readonly tally: Tally;
   readonly holders: Holder[];
+  /** The free list before all else was read, and after: tickets come and go meanwhile. */
+  readonly freeBefore: number[];
   readonly free: number[];
   readonly outbox: OutboxEntry[];
 }
@@ -139,7 +141,12 @@ interface LedgerPicture {
   readonly givingBack: Set<string>;
 }
 
-interface Picture extends RedisPicture, LedgerPicture {}
+interface Picture extends RedisPicture, LedgerPicture {
+  /** The last ticket that was read from the ledger. */
+  readonly last: number;
+  /** Outbox entries whose coupon the ledger has had, and has as given back: they only wait to be taken out. */
+  readonly over: Set<string>;
+}
 
 async function takePicture(
   ctx: VerifyCtx,
@@ -147,14 +154,39 @@ async function takePicture(
   last: number,
   order: "redis-first" | "ledger-first",
 ): Promise<Picture | undefined> {
-  if (order === "redis-first") {
-    const inRedis = await pictureRedis(ctx, record);
-    return inRedis && { ...inRedis, ...(await pictureLedger(ctx, record, last)) };
-  }
-  const inLedger = await pictureLedger(ctx, record, last);
+  let inLedger = order === "ledger-first" ? await pictureLedger(ctx, record, last) : undefined;
   const inRedis = await pictureRedis(ctx, record);
-  return inRedis && { ...inRedis, ...inLedger };
+  if (!inRedis) return undefined;
+  inLedger ??= await pictureLedger(ctx, record, last);
+  return { ...inRedis, ...inLedger, last, over: await entriesThatAreOver(ctx, record, inRedis, inLedger) };
 }
+
+async function entriesThatAreOver(
+  ctx: VerifyCtx,
+  { campaignId }: CampaignRecord,
+  { outbox }: RedisPicture,
+  { tickets }: LedgerPicture,
+): Promise<Set<string>> {
+  const rowOf = new Map(tickets.map((row) => [row.ticket, row]));
+  const over = new Set<string>();
+  for (const { outboxId, confirmation } of outbox) {
+    const row = rowOf.get(confirmation.ticket);
+    if (!row) continue;
+    const couponId = couponIdOf({ ...confirmation, campaignId }, ctx.couponSecret);
+    // Its own row says it. Where the ticket is somebody else's by now, only the coupon itself does.
+    const isOver = row.couponId === couponId ? row.free : await wasGivenBack(ctx, couponId);
+    if (isOver) over.add(outboxId);
+  }
+  return over;
+}
+
+async function wasGivenBack(ctx: VerifyCtx, couponId: string): Promise<boolean> {
+  const coupon = (await ledger.find(ctx, couponId))?.coupon;
+  return coupon !== undefined && !isLive(coupon);
+}
+
+const readFree = async (ctx: VerifyCtx, campaignId: string): Promise<number[]> =>
+  ((await ctx.redis.command("ZRANGE", keys.free(campaignId), 0, -1)) as string[]).map(Number);
 
 /** @returns undefined for a campaign that Redis does not have, or that is closed until it is recovered */
 async function readTally(ctx: VerifyCtx, campaignId: string): Promise<Tally | undefined> {
@@ -168,6 +200,7 @@ const BUCKETS_AT_ONCE = 100;
 
 async function pictureRedis(ctx: VerifyCtx, record: CampaignRecord): Promise<RedisPicture | undefined> {
   const { campaignId, buckets, base } = record;
+  const freeBefore = await readFree(ctx, campaignId);
   const holders: Holder[] = [];
   for (let from = 0; from < buckets; from += BUCKETS_AT_ONCE) {
     const count = Math.min(BUCKETS_AT_ONCE, buckets - from);
@@ -183,9 +216,9 @@ async function pictureRedis(ctx: VerifyCtx, record: CampaignRecord): Promise<Red
   // The outbox after the holders: an entry that is gone by then was in the ledger before.
   const outbox: OutboxEntry[] = [];
   for await (const entries of readOutbox(ctx, aboutOf(record))) outbox.push(...entries);
-  const free = ((await ctx.redis.command("ZRANGE", keys.free(campaignId), 0, -1)) as string[]).map(Number);
+  const free = await readFree(ctx, campaignId);
   const tally = await readTally(ctx, campaignId);
-  return tally && { tally, holders, free, outbox };
+  return tally && { tally, holders, freeBefore, free, outbox };
 }
 
 /** @returns undefined for a place whose coupon was given back */
@@ -221,21 +254,17 @@ async function pictureLedger(ctx: VerifyCtx, record: CampaignRecord, last: numbe
 
 // ── The differences ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function differences(picture: Picture, record: CampaignRecord, secret: string): Comparison {
-  const { tally, holders, free, outbox, tickets, coupons, givingBack } = picture;
-  const { campaignId, stock, buckets } = record;
+function differences(picture: Picture, record: CampaignRecord): Comparison {
+  const { tally, holders, freeBefore, free, outbox, tickets, coupons, givingBack, last, over } = picture;
+  const { stock, buckets } = record;
   const findings: Evidence[] = [];
   const placeName = (bucket: number, field: Buffer) => `${bucket}:${field.toString("latin1")}`;
 
   const rowOf = new Map(tickets.map((row) => [row.ticket, row]));
-  // An entry whose coupon the ledger has had, and has as given back, only waits to be taken out.
-  const waiting = outbox.filter(({ confirmation }) => {
-    const row = rowOf.get(confirmation.ticket);
-    return !row?.free || row.couponId !== couponIdOf({ ...confirmation, campaignId }, secret);
-  });
+  const waiting = outbox.filter(({ outboxId }) => !over.has(outboxId));
   const pendingOf = new Map(waiting.map(({ confirmation }) => [confirmation.ticket, confirmation]));
   const atPlace = new Map(holders.map((holder) => [placeName(holder.bucket, holder.field), holder]));
-  const freeSet = new Set(free);
+  const freeSet = new Set([...freeBefore, ...free]);
   const holdersOf = Map.groupBy(holders, (holder) => holder.ticket);
   const held = new Set<number>();
 
@@ -263,8 +292,8 @@ function differences(picture: Picture, record: CampaignRecord, secret: string): 
         pending !== undefined && pending.issuedAt === holder.issuedAt && memberOf(pending.userId).equals(holder.member);
       if (isRows || isOutboxs) continue;
       if (row && !row.free) findings.push({ kind: "heldByAnother", ...evidence });
-      // Of two that hold one ticket, the pair is the finding.
-      else if (its.length === 1 && first) findings.push({ kind: "missingInLedger", ...evidence });
+      // Of two that hold one ticket, the pair is the finding. Behind what was read of the ledger nothing can be missed there.
+      else if (its.length === 1 && first && ticket <= last) findings.push({ kind: "missingInLedger", ...evidence });
     }
   }
 
@@ -299,6 +328,8 @@ function differences(picture: Picture, record: CampaignRecord, secret: string): 
   }
 
   const has = (ticket: number) => held.has(ticket) || pendingOf.has(ticket) || rowOf.get(ticket)?.free === false;
+  const timeOf = (ticket: number) =>
+    holdersOf.get(ticket)?.[0]?.issuedAt ?? pendingOf.get(ticket)?.issuedAt ?? rowOf.get(ticket)?.issuedAt;
   const isComingBack = (ticket: number) => givingBack.has(rowOf.get(ticket)?.couponId ?? "");
   let highest = 0;
   for (const ticket of held) if (ticket <= stock) highest = Math.max(highest, ticket);
@@ -307,11 +338,14 @@ function differences(picture: Picture, record: CampaignRecord, secret: string): 
   for (let ticket = 1; ticket <= Math.min(tally.issued, stock); ticket++) {
     if (!freeSet.has(ticket) && !has(ticket) && !isComingBack(ticket)) findings.push({ kind: "lostTickets", ticket });
   }
+  const stays = new Set(freeBefore);
   for (const ticket of free) {
     if (ticket > tally.issued || ticket > stock) findings.push({ kind: "freeNotIssued", ticket });
-    else if (has(ticket)) findings.push({ kind: "freeButHeld", ticket });
+    // With the time of who has it: given back and issued again in between looks alike, and is another.
+    else if (has(ticket) && stays.has(ticket)) findings.push({ kind: "freeButHeld", ticket, issuedAt: timeOf(ticket) });
   }
-  if (free.length > 0 && (tally.gate & GATE.freed) === 0) findings.push({ kind: "freeUnflagged", ticket: 0 });
+  // Both of one moment.
+  if (tally.free > 0 && (tally.gate & GATE.freed) === 0) findings.push({ kind: "freeUnflagged", ticket: 0 });
 
   return {
     findings,
