@@ -1,6 +1,6 @@
 import type { Ctx } from "../context.ts";
 import type { EpochMemory } from "./epoch-memory.ts";
-import { type Confirmation, type LedgerWord, coupons as ledger } from "./ledger.ts";
+import { type Confirmation, isLive, type LedgerWord, coupons as ledger } from "./ledger.ts";
 
 /**
  * What became of a confirmation. Beside the ledger's own words:
@@ -41,7 +41,11 @@ async function admitOne(
   );
   if (!facts) return "unknown-campaign";
   if (confirmation.ticket > facts.stock) return "beyond-stock";
-  // What was begun before the recovery is completed; what was not comes too late.
-  if (epoch < facts.epoch && !(await ledger.find(ctx, confirmation.couponId))) return "overtaken";
+  if (epoch < facts.epoch) {
+    // What was begun before the recovery is completed; what was not comes too late; what was taken back stays so.
+    const found = await ledger.find(ctx, confirmation.couponId);
+    if (!found) return "overtaken";
+    if (found.coupon && !isLive(found.coupon)) return "already-recorded";
+  }
   return ledger.record(ctx, confirmation);
 }

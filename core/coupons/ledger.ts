@@ -100,15 +100,17 @@ async function record(ctx: LedgerCtx & Pick<Ctx, "now">, confirmation: Confirmat
   const { campaignId, userId, ticket, nth, issuedAt, couponId, expiresAt, key } = confirmation;
   const ofTicket = ticketKey(campaignId, ticket);
   const taking = { campaignId, ticket, userId, nth, issuedAt, couponId, key };
-  const taken = await ctx.table.put(ofTicket, taking, { absent: true, equals: { free: true }, below: { issuedAt } });
-  if (!taken) {
+  if (!(await ctx.table.put(ofTicket, taking, { absent: true }))) {
     const standing = await ctx.table.get(ofTicket);
-    if (standing?.couponId !== couponId) {
-      // A late copy of what was recorded, given back, and is somebody else's by now.
-      const former = await ctx.table.get(formerTakerKey(campaignId, ticket, couponId));
-      return former ? "already-recorded" : "ticket-taken";
+    if (standing?.couponId === couponId) {
+      if (standing.free === true) return "already-recorded";
+    } else {
+      // A late copy of what was recorded, or taken back, and whose ticket is somebody else's by now, or free again.
+      if (await ctx.table.get(formerTakerKey(campaignId, ticket, couponId))) return "already-recorded";
+      const isFree = standing?.free === true && Number(standing.issuedAt) < issuedAt;
+      const when = { equals: { couponId: String(standing?.couponId), free: true } };
+      if (!isFree || !(await ctx.table.put(ofTicket, taking, when))) return "ticket-taken";
     }
-    if (standing.free === true) return "already-recorded";
   }
   const ofUser = couponKey(userId, campaignId, nth);
   const coupon = { campaignId, userId, ticket, nth, issuedAt, couponId, expiresAt, state: "confirmed" };

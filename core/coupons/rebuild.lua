@@ -52,7 +52,8 @@ if step == 'cleared' then
   redis.call('SETRANGE', tally, 9, struct.pack('>I4', firstEtaMs))
   return { 'cleared' }
 end
-if tonumber(highest) > 0 then gate = gate - SCHEDULED end
+-- Who was issued a coupon at or after the opening shows that it has been open; a postponed opening still lies ahead.
+if tonumber(highest) > 0 and tonumber(lastIssuedAt) >= tonumber(opensAt) then gate = gate - SCHEDULED end
 if paused == '1' then gate = gate + PAUSED end
 if redis.call('ZCARD', free) > 0 then gate = gate + FREED end
 redis.call('DEL', outbox)

@@ -5,9 +5,10 @@ import { limits } from "../limits.ts";
 import { admit } from "./admit.ts";
 import { aboutOf, definitionOf, nameFilling, registerAll } from "./campaign.ts";
 import { type CampaignRecord, campaigns } from "./campaign-records.ts";
-import { markersOf, messageOf } from "./confirmation.ts";
+import { markersOf, messageOf, readMessage } from "./confirmation.ts";
 import { epochMemory } from "./epoch-memory.ts";
 import { coupons as ledger, type TicketRow } from "./ledger.ts";
+import { letters } from "./letters.ts";
 import { bucketOf, heldValue, memberOf } from "./member.ts";
 import { readOutbox } from "./outbox.ts";
 import { markers, type RecoveryRecord, type RecoveryStep, recoveries } from "./recovery-records.ts";
@@ -20,7 +21,7 @@ import { type Attachment, armCampaign, fence, rebuild, refill } from "./scripts.
  * |---|---|---|
  * | `fenced` | the campaign is closed in Redis, if Redis has it | `limits.toldWithinMs`: then every message of a 201 is in the queue |
  * | `draining` | what is left in the outbox goes into the ledger; a marker goes into each group of the queue | all markers to come out: all that was sent before them has been dealt with |
- * | `draining-letters` | a marker goes into each group of the dead letters | all of those to come out |
+ * | `draining-letters` | a marker goes into each group of the dead letters; letters that were kept are tried once more | all of those to come out |
  * | `closing` | the ledger's epoch is raised: what was decided before and is not recorded is refused from now on | writers to go by the new epoch, and markers once more |
  * | `rebuilding` | holders, free tickets and counter are written from the ledger, under a new filling | – |
  * | `opening` | the ledger has agreed to the filling; it is opened | – |
@@ -131,10 +132,11 @@ const STEPS: Readonly<Record<Exclude<RecoveryStep, "done">, Step>> = {
     return move(run, standing, { step: "draining" });
   },
 
-  draining: async (run, standing) => {
+  draining: async (run, standing, look) => {
     const { ctx } = run;
     if (!standing.outboxDone) {
-      await recordOutbox(run);
+      // Of the epoch that this server knows: a replica from before an earlier recovery has entries that were overtaken then.
+      await recordOutbox(run, look.word === "missing" ? run.record.epoch : look.epoch);
       return move(run, standing, { step: "draining", outboxDone: true });
     }
     return afterMarkers(run, standing, ctx.confirmations, "queue", async () =>
@@ -145,6 +147,7 @@ const STEPS: Readonly<Record<Exclude<RecoveryStep, "done">, Step>> = {
   "draining-letters": async (run, standing) => {
     const { ctx, campaignId } = run;
     return afterMarkers(run, standing, ctx.deadLetters, "letters", async () => {
+      await recordLetters(run);
       const record = (await campaigns.get(ctx, campaignId)) ?? run.record;
       if (record.epoch < standing.epoch) {
         const raised = { ...record, epoch: standing.epoch, version: record.version + 1 };
@@ -266,11 +269,11 @@ async function afterMarkers(
 }
 
 /** Brings what is left in the outbox into the ledger. What cannot be recorded goes to the dead letters, like any other. */
-async function recordOutbox(run: Run): Promise<void> {
+async function recordOutbox(run: Run, epoch: number): Promise<void> {
   const { ctx, record } = run;
   const recall = epochMemory();
   for await (const entries of readOutbox(ctx, aboutOf(record))) {
-    const deliveries = entries.map((entry) => ({ ...entry, epoch: record.epoch }));
+    const deliveries = entries.map((entry) => ({ ...entry, epoch }));
     for (let from = 0; from < deliveries.length; from += ADMITTED_AT_ONCE) {
       const batch = deliveries.slice(from, from + ADMITTED_AT_ONCE);
       for (const [index, word] of (await admit(ctx, recall, batch)).entries()) {
@@ -281,6 +284,21 @@ async function recordOutbox(run: Run): Promise<void> {
       }
     }
   }
+}
+
+/** Brings dead letters that were kept, or sent round again, into the ledger: afterwards they would come too late. */
+async function recordLetters({ ctx, campaignId }: Run): Promise<void> {
+  const recall = epochMemory();
+  let after: string | undefined;
+  do {
+    const page = await letters.page(ctx, { limit: limits.lettersMost, prefix: `${campaignId}.`, after });
+    const deliveries = page.items
+      .filter(({ decision }) => decision === "kept" || decision === "redriven")
+      .map(({ body }) => readMessage(body))
+      .filter((message) => message !== undefined && "confirmation" in message);
+    for (const word of await admit(ctx, recall, deliveries)) if (typeof word === "object") throw word.error;
+    after = page.after;
+  } while (after !== undefined);
 }
 
 /** Confirmations under way to the ledger at once: two writes each. */

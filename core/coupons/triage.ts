@@ -10,6 +10,7 @@ import { type EpochMemory, epochMemory } from "./epoch-memory.ts";
 import { releaseHolder } from "./give-back.ts";
 import { coupons as ledger, ticketKey } from "./ledger.ts";
 import { type Decision, type Letter, letters } from "./letters.ts";
+import { progressOf } from "./recovery-records.ts";
 
 /**
  * Decides about dead letters without a person: already in the ledger → settle; a passing reason → send round again, within a
@@ -104,7 +105,8 @@ async function decideDelivery(
     await removeFromOutbox(ctx, [delivery]);
     return { decision: "settled", redrives };
   }
-  if (PASSING.has(reason)) {
+  // During a recovery it is tried here and now: sent round again, it might come behind the recovery's close.
+  if (PASSING.has(reason) && !(await progressOf(ctx, confirmation.campaignId))) {
     if (redrives >= limits.redriveMost) return { decision: "kept", redrives };
     await redrive(ctx, delivery, redrives + 1);
     return { decision: "redriven", redrives: redrives + 1 };
