@@ -1,6 +1,4 @@
 import type { Ctx } from "../context.ts";
-import { keys } from "../keys.ts";
-import { limits } from "../limits.ts";
 import type { Refusal } from "../words.ts";
 import { admit } from "./admit.ts";
 import { aboutOf, type CampaignAbout, refuse } from "./campaign.ts";
@@ -9,9 +7,8 @@ import { confirmationOf } from "./confirmation.ts";
 import { couponIdOf, parseCouponId } from "./coupon.ts";
 import { epochMemory } from "./epoch-memory.ts";
 import { giveBack } from "./give-back.ts";
+import { readHolding } from "./holding.ts";
 import { type CouponRow, coupons as ledger } from "./ledger.ts";
-import { bucketOf, memberOf } from "./member.ts";
-import { holding } from "./scripts.ts";
 
 /** What a holder does with a coupon: use it, or give it back. */
 
@@ -64,17 +61,8 @@ export function holderVerbs() {
     couponId: string,
     userId: string,
   ): Promise<Refusal | undefined> {
-    const { campaignId, buckets, perUser } = about;
-    const held = await ctx.redis.run(
-      holding,
-      {
-        tally: keys.tally(campaignId),
-        bucket: keys.holders(campaignId, bucketOf(userId, buckets)),
-        outbox: keys.outbox(campaignId),
-        flow: keys.flow(campaignId),
-      },
-      { member: memberOf(userId), perUser, scan: limits.outboxScanEntries },
-    );
+    const { campaignId } = about;
+    const held = await readHolding(ctx, about, userId);
     // Whether it is on its way cannot be told until Redis is well again.
     if (held.word !== "found") return refuse.recovering(campaignId);
     for (const { nth, ticket, issuedAt, pending, key } of held.coupons) {

@@ -1,14 +1,12 @@
 import { type Ctx, StoreUnavailable } from "../context.ts";
-import { keys } from "../keys.ts";
-import { limits } from "../limits.ts";
 import type { Refusal } from "../words.ts";
 import type { CampaignAbout } from "./campaign.ts";
 import { aboutMemory, refuseMissing } from "./campaign.ts";
 import { type Coupon, couponIdOf, expiryOf } from "./coupon.ts";
 import { etaOf } from "./eta.ts";
+import { readHolding } from "./holding.ts";
 import { coupons as ledger } from "./ledger.ts";
-import { bucketOf, memberOf } from "./member.ts";
-import { type Holding, holding } from "./scripts.ts";
+import type { Holding } from "./scripts.ts";
 
 type MineCtx = Pick<Ctx, "redis" | "table" | "couponSecret" | "now">;
 
@@ -30,7 +28,8 @@ export function couponTeller() {
     let lost: StoreUnavailable | undefined;
     try {
       about = await recall(ctx, campaignId);
-      held = about && (await readHolding(ctx, about, userId));
+      const reply = about && (await readHolding(ctx, about, userId));
+      held = reply?.word === "found" ? reply : undefined;
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;
       lost = error;
@@ -48,25 +47,6 @@ export function couponTeller() {
     if (!held) return refuseMissing(ctx, campaignId);
     return { word: "unknown", detail: `You hold no coupon of campaign "${campaignId}".` };
   };
-}
-
-async function readHolding(
-  ctx: Pick<Ctx, "redis">,
-  about: CampaignAbout,
-  userId: string,
-): Promise<Holding | undefined> {
-  const { campaignId, buckets, perUser } = about;
-  const reply = await ctx.redis.run(
-    holding,
-    {
-      tally: keys.tally(campaignId),
-      bucket: keys.holders(campaignId, bucketOf(userId, buckets)),
-      outbox: keys.outbox(campaignId),
-      flow: keys.flow(campaignId),
-    },
-    { member: memberOf(userId), perUser, scan: limits.outboxScanEntries },
-  );
-  return reply.word === "found" ? reply : undefined;
 }
 
 function pendingOf(ctx: Pick<Ctx, "couponSecret">, about: CampaignAbout, userId: string, held: Holding): Coupon[] {
