@@ -218,7 +218,7 @@ interface Fault {
   readonly history: History;
 }
 
-/** The smallest histories that have shown something to be wrong; each was mended with the change that brought it here. */
+/** The smallest histories that have shown something to be wrong: all of them mended since, but `closing`, broken on purpose. */
 const FAULTS = {
   version: {
     title: "G5: what is remembered as sold out from before a loss does not hide who holds a coupon after it",
@@ -306,6 +306,20 @@ const FAULTS = {
         did("recover", { calls: 1, consume: false }),
         did("triage"),
         did("recover", { calls: 1, consume: false }),
+      ],
+    },
+  },
+  closing: {
+    title: "G10: a message that arrives while a recovery closes the past is not recorded any more",
+    history: {
+      stock: 1,
+      perUser: 1,
+      steps: [
+        did("issue", { publish: "late" }),
+        did("lose"),
+        did("recover", { calls: 4 }),
+        did("arrive"),
+        did("deliver"),
       ],
     },
   },
@@ -881,7 +895,7 @@ async function play(history: History): Promise<void> {
 
 /** Answers without which the usual histories would have tried too little. */
 const SEEN = [
-  ...["issued", "accepted", "replayed", "limit-reached", "sold-out", "closed", "paused", "recovering"].map(
+  ...["issued", "accepted", "replayed", "limit-reached", "sold-out", "not-open", "closed", "paused", "recovering"].map(
     (word) => `issue ${word}`,
   ),
   ...["used", "conflict", "unknown", "forbidden"].map((word) => `use ${word}`),

@@ -169,11 +169,13 @@ async function judge(campaignId: string): Promise<Standing> {
   const gate = packed.readUInt8(8);
   check(packed.readUInt32BE(0) === record.stock, "the stock is another");
   check(issued === highest, `the counter is ${issued} and not ${highest}`);
-  check(gate === (gaps.length > 0 ? GATE.freed : 0), `the gate is ${gate}`);
+  const latest = Math.max(0, ...rows.map((row) => row.issuedAt));
+  // Who was issued a coupon before the opening does not show that it has been open.
+  const scheduled = live.length > 0 && latest >= record.opensAt ? 0 : GATE.scheduled;
+  check(gate === scheduled + (gaps.length > 0 ? GATE.freed : 0), `the gate is ${gate}`);
   check(packed.readUInt32BE(45) === record.epoch, "the epoch is another");
   check(packed.toString("latin1", 89, 105) === record.filling, "the filling is another");
   const fact = (name: string) => String(outbox[outbox.findIndex((it) => String(it) === name) + 1]);
-  const latest = Math.max(0, ...rows.map((row) => row.issuedAt));
   check(fact("length") === "0" && fact("groups") === "1", "the outbox is not empty, or has lost its group");
   check(Number.parseInt(fact("last-generated-id"), 10) >= latest, "the outbox goes on before the latest issue");
   check(Number(await ctx.redis.command("SISMEMBER", keys.campaigns, campaignId)) === 1, "its id is not registered");

@@ -179,8 +179,9 @@ export class CampaignModel {
 
   /** @param half the process dies between the ticket and the coupon */
   admit({ coupon, epoch }: Message, half = false): AdmitWord | "failed" {
+    const state = this.states.get(coupon);
     // It was decided, and its holder told.
-    if (this.states.get(coupon) === "revoked") return "already-recorded";
+    if (state === "revoked" || (state === "cancelled" && epoch < this.epoch)) return "already-recorded";
     if (coupon.ticket > this.terms.stock) return "beyond-stock";
     if (epoch < this.epoch && !this.#isKnown(coupon)) return "overtaken";
     const row = this.tickets.get(coupon.ticket);
