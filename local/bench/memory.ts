@@ -56,7 +56,7 @@ async function measureSizes({ server, progress }: Bench, holders: number, rounds
       await server.clear();
       const campaign = await putCampaign(client, { campaignId: CAMPAIGN, stock: holders });
       const sized = { ...campaign, buckets: Math.ceil(holders / Number(name)) };
-      const load = packLoad(SHAPE, encoded(sized, ids), "evalsha", "*5\r\n$6\r\nissued\r\n");
+      const load = packLoad(SHAPE, encoded(sized, ids), "evalsha", "*6\r\n$6\r\nissued\r\n");
       return measure(server, load, SHAPE);
     }),
   );
