@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Ctx } from "../core/context.ts";
 import { create, show } from "../core/coupons/campaign.ts";
 import type { Coupon } from "../core/coupons/coupon.ts";
+import { holderVerbs } from "../core/coupons/hold.ts";
 import { type IssueResult, issuer, issueScript } from "../core/coupons/issue.ts";
 import { coupons as ledger } from "../core/coupons/ledger.ts";
 import { couponTeller } from "../core/coupons/mine.ts";
@@ -203,6 +204,21 @@ describe("the fence", () => {
     expect((await pump.recover(at(a.door), id)).word).toBe("recovered");
     expect((await keptOf(told)).length).toBe(20);
     expect(await onA.ask(id, "w")).toMatchObject({ word: "issued", coupon: { ticket: 21 } });
+  });
+
+  it("keeps a promoted server from saying that a coupon is not there, also before anyone has asked it for one", async () => {
+    const { a, b } = await pair();
+    const id = await campaignOn(a.door, { stock: 10 });
+    await b.cutOff();
+    const [coupon] = toldOf(await container(a.door).askAll(id, ["ann"]));
+    await b.promote();
+    await a.kill();
+    expect((await couponTeller()(at(b.door), { campaignId: id, userId: "ann" })).word).toBe("recovering");
+    const asker = { userId: "ann", operator: false };
+    const request = { couponId: coupon?.couponId ?? "", asker };
+    expect((await holderVerbs().cancel(at(b.door), request)).word).toBe("recovering");
+    expect((await pump.recover(at(b.door), id)).word).toBe("recovered");
+    expect((await couponTeller()(at(b.door), { campaignId: id, userId: "ann" })).word).toBe("found");
   });
 
   it("stays with the campaign when it is promoted on: a fenced one that reaches the next server is fenced there", async () => {

@@ -60,7 +60,7 @@ const CHUNKS_MOST = 80;
 /** Of the functions' clock: short beside what they remember for a second. */
 const STEP_MS = 150;
 /** Histories and the shrinking of one that fails end after this long; the smallest that was found by then is shown. */
-const LONGEST_MS = Number(process.env.FIRSTCOME_MS ?? 150_000);
+const LONGEST_MS = Math.max(150_000, RUNS * 2_500);
 
 // ── Histories ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -218,7 +218,7 @@ interface Fault {
   readonly history: History;
 }
 
-/** The smallest histories that have shown something to be wrong: all of them mended since, but `closing`, broken on purpose. */
+/** The smallest histories that have shown something to be wrong: by itself and mended since, or, the last two, on purpose. */
 const FAULTS = {
   version: {
     title: "G5: what is remembered as sold out from before a loss does not hide who holds a coupon after it",
@@ -306,6 +306,20 @@ const FAULTS = {
         did("recover", { calls: 1, consume: false }),
         did("triage"),
         did("recover", { calls: 1, consume: false }),
+      ],
+    },
+  },
+  kept: {
+    title: "G3: a letter that was kept for the operator is recorded before a recovery closes the past",
+    history: {
+      stock: 1,
+      perUser: 1,
+      steps: [
+        did("issue"),
+        ...[1, 2, 3, 4].flatMap(() => [did("wearOut"), did("triage")]),
+        did("lose"),
+        did("recover"),
+        did("issue", { user: 1 }),
       ],
     },
   },

@@ -227,7 +227,7 @@ export class CampaignModel {
   #refusal(coupon: Issuance, asker: Asker): ActWord | undefined {
     const { redis } = this;
     if (!this.states.has(coupon)) {
-      if (!redis || redis.fenced) return "recovering";
+      if (!redis || !this.isWell) return "recovering";
       const owner = this.#isKnown(coupon) ? coupon.user : asker.user;
       const isHeld = redis.places.get(owner)?.some((place) => place.live && place.coupon === coupon);
       const isPending = isHeld && redis.outbox.includes(coupon);
