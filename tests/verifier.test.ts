@@ -7,6 +7,7 @@ import type { CampaignRecord } from "../core/coupons/campaign-records.ts";
 import { confirmer } from "../core/coupons/confirm.ts";
 import { messageOf } from "../core/coupons/confirmation.ts";
 import type { Coupon } from "../core/coupons/coupon.ts";
+import { type CouponFinding, FINDING_KINDS, type FindingKind } from "../core/coupons/finding.ts";
 import { completeGiveBacks } from "../core/coupons/give-back.ts";
 import { holderVerbs } from "../core/coupons/hold.ts";
 import { issuer } from "../core/coupons/issue.ts";
@@ -14,7 +15,7 @@ import { type Confirmation, coupons as ledgerOf } from "../core/coupons/ledger.t
 import { fieldOf, memberOf, userOf } from "../core/coupons/member.ts";
 import { readOutbox } from "../core/coupons/outbox.ts";
 import { soldOutMemory } from "../core/coupons/sold-out.ts";
-import { type CouponFinding, compare, FINDING_KINDS, type FindingKind } from "../core/coupons/verify.ts";
+import { compare } from "../core/coupons/verify.ts";
 import type { QueueMessage } from "../core/doors/sqs.ts";
 import { keys } from "../core/keys.ts";
 import { limits } from "../core/limits.ts";

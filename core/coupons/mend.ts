@@ -5,11 +5,12 @@ import { aboutOf } from "./campaign.ts";
 import type { CampaignRecord } from "./campaign-records.ts";
 import { confirmationOf } from "./confirmation.ts";
 import { epochMemory } from "./epoch-memory.ts";
+import { FINDING_KINDS } from "./finding.ts";
 import { releaseHolder } from "./give-back.ts";
 import { isLive, coupons as ledger } from "./ledger.ts";
 import { bucketOf, fieldOf, heldValue, memberOf } from "./member.ts";
 import { mend } from "./scripts.ts";
-import { type Evidence, FINDING_KINDS } from "./verify.ts";
+import type { Evidence } from "./verify.ts";
 
 type MendCtx = Pick<Ctx, "redis" | "table" | "couponSecret" | "now">;
 

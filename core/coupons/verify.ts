@@ -5,6 +5,7 @@ import type { Refusal } from "../words.ts";
 import { aboutOf, refuse } from "./campaign.ts";
 import { type CampaignRecord, campaigns } from "./campaign-records.ts";
 import { couponIdOf } from "./coupon.ts";
+import type { CouponFinding } from "./finding.ts";
 import { openGiveBacks } from "./give-back.ts";
 import { type CouponRow, isLive, coupons as ledger, type TicketRow } from "./ledger.ts";
 import { bucketOf, fieldOf, memberOf, readField, userOf } from "./member.ts";
@@ -18,42 +19,6 @@ import { GATE, type Tally } from "./tally.ts";
  * coupon whose give-back is on the to-do list need not be gone from Redis. A look at two stores is never of one moment, so only
  * what several looks in different orders all show is a finding.
  */
-
-/** Kinds of findings. */
-export const FINDING_KINDS = {
-  /** Somebody holds a ticket in Redis, and neither the ledger nor the outbox has it. */
-  missingInLedger: "mended",
-  /** The ledger or the outbox has a coupon, and Redis does not know its holder. */
-  missingInRedis: "mended",
-  /** Two hold one ticket in Redis. */
-  duplicateTickets: "reported",
-  /** Somebody holds a ticket in Redis that the ledger gave to another. */
-  heldByAnother: "reported",
-  /** A ticket above the stock is held. */
-  overIssued: "reported",
-  /** A ticket was given, nobody has it, and it does not wait to be given again. */
-  lostTickets: "mended",
-  /** A ticket waits to be given again although somebody has it. */
-  freeButHeld: "mended",
-  /** A ticket waits in the free list that the counter has not reached: it would be given twice. */
-  freeNotIssued: "mended",
-  /** Tickets wait in the free list, and the flag that makes the script look there is missing. */
-  freeUnflagged: "mended",
-  /** The counter stands below a ticket that somebody has: it would be given again. */
-  counterBehind: "mended",
-  /** The ledger has a coupon as given back, and its holder still stands in Redis. */
-  notReleased: "mended",
-  /** The ledger has the ticket of a coupon and not the coupon. */
-  halfRecorded: "mended",
-} as const;
-export type FindingKind = keyof typeof FINDING_KINDS;
-
-export interface CouponFinding {
-  readonly kind: FindingKind;
-  readonly ticket: number;
-  readonly userId?: string | undefined;
-  readonly nth?: number | undefined;
-}
 
 /** A finding with what is needed to mend it. */
 export interface Evidence extends CouponFinding {
@@ -272,7 +237,6 @@ function differences(picture: Picture, record: CampaignRecord): Comparison {
     held.add(ticket);
     const row = rowOf.get(ticket);
     const pending = pendingOf.get(ticket);
-    const [first] = its;
     if (its.length > 1)
       findings.push({ kind: "duplicateTickets", ticket, userId: its.map(userName).sort().join(" and ") });
     for (const holder of its) {
@@ -293,7 +257,7 @@ function differences(picture: Picture, record: CampaignRecord): Comparison {
       if (isRows || isOutboxs) continue;
       if (row && !row.free) findings.push({ kind: "heldByAnother", ...evidence });
       // Of two that hold one ticket, the pair is the finding. Behind what was read of the ledger nothing can be missed there.
-      else if (its.length === 1 && first && ticket <= last) findings.push({ kind: "missingInLedger", ...evidence });
+      else if (its.length === 1 && ticket <= last) findings.push({ kind: "missingInLedger", ...evidence });
     }
   }
 

@@ -1,8 +1,9 @@
 import type { Ctx } from "../context.ts";
 import { campaigns } from "../coupons/campaign-records.ts";
+import { type CouponFinding, FINDING_KINDS, type FindingKind } from "../coupons/finding.ts";
 import { mendFindings } from "../coupons/mend.ts";
 import { isLive } from "../coupons/recover.ts";
-import { type CouponFinding, compare, FINDING_KINDS, type FindingKind, type VerifyCtx } from "../coupons/verify.ts";
+import { compare, type VerifyCtx } from "../coupons/verify.ts";
 import { limits } from "../limits.ts";
 import type { Refusal } from "../words.ts";
 
@@ -61,7 +62,7 @@ export async function verify(
 }
 
 /** The last result that was kept of a campaign. */
-export async function lastVerification(ctx: Pick<Ctx, "table">, campaignId: string): Promise<Verification | undefined> {
+async function lastVerification(ctx: Pick<Ctx, "table">, campaignId: string): Promise<Verification | undefined> {
   const item = await ctx.table.get(keyOf(campaignId));
   return item && (JSON.parse(String(item.result)) as Verification);
 }

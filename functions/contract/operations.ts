@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
+import { FINDING_KINDS, type FindingKind } from "../../core/coupons/finding.ts";
 import { DECISIONS } from "../../core/coupons/letters.ts";
-import { FINDING_KINDS, type FindingKind } from "../../core/coupons/verify.ts";
 import { limits } from "../../core/limits.ts";
 import { campaign } from "./campaigns.ts";
 import { contract } from "./contract.ts";
