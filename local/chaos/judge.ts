@@ -77,7 +77,7 @@ export function liveCoupons({ coupons }: LedgerRows): CouponRow[] {
 }
 
 /** What has become of a coupon: the record of a former one is later than what stands in its place. */
-export function fateOf(couponId: string, coupons: readonly CouponRow[]): CouponRow | undefined {
+function fateOf(couponId: string, coupons: readonly CouponRow[]): CouponRow | undefined {
   const rows = coupons.filter((row) => row.couponId === couponId);
   return rows.find(({ isFormer }) => isFormer) ?? rows[0];
 }

@@ -391,7 +391,7 @@ export const setGate = (campaignId: string, gate: number): RedisCommand => [
 const FIELDS_AT_ONCE = 200;
 
 /** What Redis has of a campaign's coupons: places, free list, outbox, counter and gate. */
-export function redisCommands({ record, coupons, issued }: Plan): RedisCommand[] {
+function redisCommands({ record, coupons, issued }: Plan): RedisCommand[] {
   const { campaignId } = record;
   const commands: RedisCommand[] = [];
   const fieldsOf = new Map<string, Buffer[]>();
