@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { change, create, registerAll, show } from "../core/coupons/campaign.ts";
+import { change, create, registerCampaigns, show } from "../core/coupons/campaign.ts";
 import { campaigns } from "../core/coupons/campaign-records.ts";
 import { type IssueResult, issuer } from "../core/coupons/issue.ts";
-import { groupOf, memberOf } from "../core/coupons/member.ts";
+import { groupOf } from "../core/coupons/member.ts";
 import { soldOutMemory } from "../core/coupons/sold-out.ts";
 import { keys } from "../core/keys.ts";
 import { limits } from "../core/limits.ts";
 import { defineScript, scripts, UnexpectedReply } from "../core/lua.ts";
+import { memberOf } from "../core/member.ts";
 import { unique } from "./setup/client.ts";
 import { type Parts, startParts } from "./setup/parts.ts";
 
@@ -210,7 +211,7 @@ describe("a campaign", () => {
       // A new campaign on the blank server does not turn the lost one into an unknown one.
       await lost.campaign();
       expect((await fresh(lost.ctx, { campaignId: id, userId: "ann" })).word).toBe("recovering");
-      expect(await registerAll(lost.ctx)).toBe(0);
+      expect(await registerCampaigns(lost.ctx)).toBe(0);
     } finally {
       await lost.stop();
     }

@@ -8,13 +8,14 @@ import { completeGiveBacks } from "../core/coupons/give-back.ts";
 import { holderVerbs } from "../core/coupons/hold.ts";
 import { issuer } from "../core/coupons/issue.ts";
 import { coupons as ledgerOf, type TicketRow } from "../core/coupons/ledger.ts";
-import { fieldOf, memberOf } from "../core/coupons/member.ts";
+import { fieldOf } from "../core/coupons/member.ts";
 import { type Recovery, recover } from "../core/coupons/recover.ts";
 import { soldOutMemory } from "../core/coupons/sold-out.ts";
 import { GATE } from "../core/coupons/tally.ts";
 import { compare } from "../core/coupons/verify.ts";
 import { keys } from "../core/keys.ts";
 import { limits } from "../core/limits.ts";
+import { memberOf } from "../core/member.ts";
 import { type Random, seeded } from "../local/rush/random.ts";
 import {
   type BulkLedger,

@@ -12,13 +12,14 @@ import { completeGiveBacks } from "../core/coupons/give-back.ts";
 import { holderVerbs } from "../core/coupons/hold.ts";
 import { issuer } from "../core/coupons/issue.ts";
 import { type Confirmation, coupons as ledgerOf } from "../core/coupons/ledger.ts";
-import { fieldOf, memberOf, userOf } from "../core/coupons/member.ts";
+import { fieldOf } from "../core/coupons/member.ts";
 import { readOutbox } from "../core/coupons/outbox.ts";
 import { soldOutMemory } from "../core/coupons/sold-out.ts";
 import { compare } from "../core/coupons/verify.ts";
 import type { QueueMessage } from "../core/doors/sqs.ts";
 import { keys } from "../core/keys.ts";
 import { limits } from "../core/limits.ts";
+import { memberOf, userOf } from "../core/member.ts";
 import { verify } from "../core/operations/verify.ts";
 import { type Random, seeded } from "../local/rush/random.ts";
 import {

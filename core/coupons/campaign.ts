@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Ctx } from "../context.ts";
 import { keys } from "../keys.ts";
+import { neverWas, registerAll } from "../known.ts";
 import { limits } from "../limits.ts";
 import type { Refusal } from "../words.ts";
 import type { Allotment } from "./allotment.ts";
@@ -171,7 +172,7 @@ export async function create(
   };
   let { filling } = record;
   if (filling === undefined) {
-    await registerAll(ctx);
+    await registerCampaigns(ctx);
     const put = await ctx.redis.run(armCampaign, scriptKeys, { step: "create", filling: nameFilling(), ...scriptArgs });
     if (put.word === "missing") throw new Error(`campaign ${campaignId} could not be put into Redis`);
     await ctx.redis.command("SADD", keys.campaigns, campaignId);
@@ -195,13 +196,10 @@ export async function create(
  * `recovering` and not as unknown. Does nothing unless Redis is blank.
  * @returns how many ids were registered
  */
-export async function registerAll(ctx: Pick<Ctx, "redis" | "table">): Promise<number> {
-  if (Number(await ctx.redis.command("EXISTS", keys.campaigns)) === 1) return 0;
-  const ids: string[] = [];
-  for await (const record of campaigns.all(ctx)) if (record.filling !== undefined) ids.push(record.campaignId);
-  // In one command: a set that holds only some of them would make the others unknown.
-  if (ids.length > 0) await ctx.redis.command("SADD", keys.campaigns, ...ids);
-  return ids.length;
+export function registerCampaigns(ctx: Pick<Ctx, "redis" | "table">): Promise<number> {
+  return registerAll(ctx, keys.campaigns, async function* () {
+    for await (const record of campaigns.all(ctx)) if (record.filling !== undefined) yield record.campaignId;
+  });
 }
 
 /** @returns undefined when Redis does not have the campaign */
@@ -377,9 +375,5 @@ export function aboutMemory(): (
 
 /** Tells a campaign that never was from one that Redis has lost, without the ledger. */
 export async function refuseMissing(ctx: Pick<Ctx, "redis">, campaignId: string): Promise<Refusal> {
-  const [registered, known] = await Promise.all([
-    ctx.redis.command("EXISTS", keys.campaigns),
-    ctx.redis.command("SISMEMBER", keys.campaigns, campaignId),
-  ]);
-  return Number(registered) === 1 && Number(known) === 0 ? refuse.unknown(campaignId) : refuse.recovering(campaignId);
+  return (await neverWas(ctx, keys.campaigns, campaignId)) ? refuse.unknown(campaignId) : refuse.recovering(campaignId);
 }

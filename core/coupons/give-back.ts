@@ -3,11 +3,12 @@ import { type Ctx, StoreUnavailable } from "../context.ts";
 import type { Item } from "../doors/dynamodb.ts";
 import { keys } from "../keys.ts";
 import { limits } from "../limits.ts";
+import { memberOf } from "../member.ts";
 import { aboutOf, type CampaignAbout } from "./campaign.ts";
 import { campaigns } from "./campaign-records.ts";
 import type { Issuance } from "./coupon.ts";
 import { type CouponRow, coupons as ledger } from "./ledger.ts";
-import { bucketOf, memberOf } from "./member.ts";
+import { bucketOf } from "./member.ts";
 import { release } from "./scripts.ts";
 
 /**

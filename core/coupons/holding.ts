@@ -1,8 +1,9 @@
 import type { Ctx } from "../context.ts";
 import { keys } from "../keys.ts";
 import { limits } from "../limits.ts";
+import { memberOf } from "../member.ts";
 import type { CampaignAbout } from "./campaign.ts";
-import { bucketOf, memberOf } from "./member.ts";
+import { bucketOf } from "./member.ts";
 import { holding } from "./scripts.ts";
 
 /** What Redis says a user holds of a campaign, without a write. */

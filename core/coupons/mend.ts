@@ -1,5 +1,6 @@
 import type { Ctx } from "../context.ts";
 import { keys } from "../keys.ts";
+import { memberOf } from "../member.ts";
 import { admit } from "./admit.ts";
 import { aboutOf } from "./campaign.ts";
 import type { CampaignRecord } from "./campaign-records.ts";
@@ -8,7 +9,7 @@ import { epochMemory } from "./epoch-memory.ts";
 import { FINDING_KINDS } from "./finding.ts";
 import { releaseHolder } from "./give-back.ts";
 import { isLive, coupons as ledger } from "./ledger.ts";
-import { bucketOf, fieldOf, heldValue, memberOf } from "./member.ts";
+import { bucketOf, fieldOf, heldValue } from "./member.ts";
 import { mend } from "./scripts.ts";
 import type { Evidence } from "./verify.ts";
 

@@ -2,14 +2,15 @@ import { type Ctx, StoreUnavailable } from "../context.ts";
 import type { QueueDoor } from "../doors/sqs.ts";
 import { keys } from "../keys.ts";
 import { limits } from "../limits.ts";
+import { memberOf } from "../member.ts";
 import { admit } from "./admit.ts";
-import { aboutOf, definitionOf, nameFilling, registerAll } from "./campaign.ts";
+import { aboutOf, definitionOf, nameFilling, registerCampaigns } from "./campaign.ts";
 import { type CampaignRecord, campaigns } from "./campaign-records.ts";
 import { markersOf, messageOf, readMessage } from "./confirmation.ts";
 import { epochMemory } from "./epoch-memory.ts";
 import { coupons as ledger, type TicketRow } from "./ledger.ts";
 import { letters } from "./letters.ts";
-import { bucketOf, heldValue, memberOf } from "./member.ts";
+import { bucketOf, heldValue } from "./member.ts";
 import { readOutbox } from "./outbox.ts";
 import { markers, type RecoveryRecord, type RecoveryStep, recoveries } from "./recovery-records.ts";
 import { type Attachment, armCampaign, fence, rebuild, refill } from "./scripts.ts";
@@ -176,7 +177,7 @@ const STEPS: Readonly<Record<Exclude<RecoveryStep, "done">, Step>> = {
     const fits = look.word !== "missing" && look.filling === record.filling;
     if (fits && look.word === "unarmed") {
       // All of them, before this one: a set that holds only some would make the others unknown.
-      await registerAll(ctx);
+      await registerCampaigns(ctx);
       await ctx.redis.command("SADD", keys.campaigns, campaignId);
       await arm(run);
       return "again";
@@ -482,7 +483,7 @@ export async function recoverAll(
   const found: Recovery[] = [];
   const live: string[] = [];
   let looked = 0;
-  await registerAll(ctx);
+  await registerCampaigns(ctx);
   for await (const record of campaigns.all(ctx)) {
     if (record.filling === undefined) continue;
     looked++;

@@ -1,6 +1,7 @@
 import type { Ctx } from "../context.ts";
 import { keys } from "../keys.ts";
 import { limits } from "../limits.ts";
+import { memberOf, userOf } from "../member.ts";
 import type { Refusal } from "../words.ts";
 import { aboutOf, refuse } from "./campaign.ts";
 import { type CampaignRecord, campaigns } from "./campaign-records.ts";
@@ -8,7 +9,7 @@ import { couponIdOf } from "./coupon.ts";
 import type { CouponFinding } from "./finding.ts";
 import { openGiveBacks } from "./give-back.ts";
 import { type CouponRow, isLive, coupons as ledger, type TicketRow } from "./ledger.ts";
-import { bucketOf, fieldOf, memberOf, readField, userOf } from "./member.ts";
+import { bucketOf, fieldOf, readField } from "./member.ts";
 import { type OutboxEntry, readOutbox } from "./outbox.ts";
 import { showCampaign } from "./scripts.ts";
 import { GATE, type Tally } from "./tally.ts";

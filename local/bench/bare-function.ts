@@ -3,9 +3,10 @@ import { SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { Redis } from "ioredis";
 import type { CampaignAbout } from "../../core/coupons/campaign.ts";
 import { issueCall, issueScript } from "../../core/coupons/issue.ts";
-import { groupOf, memberOf } from "../../core/coupons/member.ts";
+import { groupOf } from "../../core/coupons/member.ts";
 import { keys } from "../../core/keys.ts";
 import { valuesOf } from "../../core/lua.ts";
+import { memberOf } from "../../core/member.ts";
 import type { ProxyEvent } from "../../functions/http/request.ts";
 import { settings } from "../../functions/stores/settings.ts";
 

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { issueCall, issueScript } from "../../core/coupons/issue.ts";
-import { bucketCount, keyDigest, memberOf } from "../../core/coupons/member.ts";
+import { bucketCount, keyDigest } from "../../core/coupons/member.ts";
 import { armCampaign } from "../../core/coupons/scripts.ts";
 import { keys } from "../../core/keys.ts";
 import { valuesOf } from "../../core/lua.ts";
+import { memberOf } from "../../core/member.ts";
 import type { Client } from "./client.ts";
 import { encode } from "./resp.ts";
 

@@ -1,5 +1,6 @@
-import { bucketCount, bucketOf, memberOf } from "../../core/coupons/member.ts";
+import { bucketCount, bucketOf } from "../../core/coupons/member.ts";
 import { keys } from "../../core/keys.ts";
+import { memberOf } from "../../core/member.ts";
 import { openClient } from "./client.ts";
 import { type Measured, measure, packLoad } from "./load.ts";
 import { type Argument, encode, type Reply } from "./resp.ts";

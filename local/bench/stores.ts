@@ -1,5 +1,6 @@
-import { bucketOf, memberOf } from "../../core/coupons/member.ts";
+import { bucketOf } from "../../core/coupons/member.ts";
 import { keys } from "../../core/keys.ts";
+import { memberOf } from "../../core/member.ts";
 import { openClient } from "./client.ts";
 import { type Argument, encode } from "./resp.ts";
 import { type Server, usedMemory } from "./server.ts";

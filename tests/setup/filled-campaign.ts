@@ -16,11 +16,12 @@ import { type CampaignRecord, campaigns } from "../../core/coupons/campaign-reco
 import { confirmationOf } from "../../core/coupons/confirmation.ts";
 import type { CouponState, Issuance } from "../../core/coupons/coupon.ts";
 import { type Confirmation, couponKey, ticketKey } from "../../core/coupons/ledger.ts";
-import { bucketOf, fieldOf, heldValue, keyDigest, memberOf } from "../../core/coupons/member.ts";
+import { bucketOf, fieldOf, heldValue, keyDigest } from "../../core/coupons/member.ts";
 import { GATE } from "../../core/coupons/tally.ts";
 import { type Attributes, type ItemKey, openTable, type TableDoor } from "../../core/doors/dynamodb.ts";
 import type { RedisDoor } from "../../core/doors/redis.ts";
 import { keys } from "../../core/keys.ts";
+import { memberOf } from "../../core/member.ts";
 import { isRefusal } from "../../core/words.ts";
 import { Child, freePort, listens } from "../../local/child.ts";
 import { createTable } from "../../local/resources.ts";
