@@ -16,6 +16,14 @@ export interface Ctx {
   readonly table: TableDoor;
   /** Key of the coupon ids' signature. A coupon's id changes with it: keep it as long as a campaign lives. */
   readonly couponSecret: string;
+  /** Keys that sign waiting rooms' tickets and passes: the first signs, all verify. */
+  readonly roomKeys: readonly SigningKey[];
+}
+
+export interface SigningKey {
+  /** Names the key in what it has signed. */
+  readonly id: string;
+  readonly secret: string;
 }
 
 export type Log = (event: string, facts: Readonly<Record<string, unknown>>) => void;

@@ -114,6 +114,42 @@ export const limits = {
   retryAfterMs: 1_000,
   /** The longest ETA that is shown. */
   etaMostMs: 15 * 60_000,
+  /** A room's capacity, its rate and its cap on waiters; numbers of a drawn order have 26 bits. */
+  roomCapacityMost: 1_000_000,
+  roomRateMost: 10_000,
+  roomWaitingMost: 5_000_000,
+  /** A pass is verified without a store, so it must be short: this is how long a mistake can last. */
+  passSecondsMost: 3_600,
+  heartbeatSecondsMost: 300,
+  /** How long a ticket that ended is remembered, to say `expired` instead of `unknown`. Bounds memory. */
+  roomMemoryMs: 5 * 60_000,
+  /** People whom one visit drops or admits at most, and whom one call of the schedule does: a millisecond or two of Redis. */
+  visitPeopleMost: 50,
+  tickPeopleMost: 500,
+  /** How often the schedule looks at each live room. Polls admit in between. */
+  tickEveryMs: 250,
+  /** How long a public room document may come from memory. The contract's one second. */
+  roomMemoryShownMs: 1_000,
+  /** How long a container goes by a room's epoch and series that it has read: how long a revoked pass may still open. */
+  passFactsMemoryMs: 1_000,
+  /** Characters of a token that is read: a user's id may have 255 of them, six bytes each as JSON text, base64. */
+  passLength: 4_096,
+  /** Numbers that the ledger has promised ahead: more than can be taken between two looks. A room that is lost goes on behind them. */
+  numbersAhead: 262_144,
+  /** Above this age of the oldest unconfirmed coupon a room's admission slows down. */
+  inflowTargetMs: 3_000,
+  /** A write that the ledger refused slows admission for this long. */
+  inflowThrottledMs: 3_000,
+  /** One step of the pace at most in this time; how much of the rate comes back with it; the least that stays. */
+  inflowStepMs: 1_000,
+  inflowRiseBy: 0.05,
+  inflowLeastPace: 0.02,
+  /** The longest ETA of a waiting room. */
+  roomEtaMostSeconds: 24 * 3_600,
+  /** The shortest time between two polls that a room asks for. */
+  pollLeastMs: 1_000,
+  /** Rooms a container remembers. Only bounds memory. */
+  rememberedRooms: 1_000,
   /** The persister's back-off for a record that failed for a passing reason: doubles from the first to the second figure. */
   backoffFirstSeconds: 1,
   backoffMostSeconds: 60,
@@ -135,5 +171,8 @@ relation(
   limits.epochMemoryMs + 2 * limits.ledgerAttemptMs < limits.epochSettleMs,
   "who has read the old epoch must have written, or given up, before a recovery reads the ledger",
 );
+relation(limits.numbersAhead < 2 ** 26, "a drawn place has 26 bits for the number");
+relation(limits.roomWaitingMost < 2 ** 26, "a drawn place has 26 bits for the number");
+relation(2 * limits.tickPeopleMost < 8_000, "a script unpacks at most 8,000 values onto Lua's stack");
 relation(limits.sweepIdleMostMs >= limits.sweepIdleMs, "a wait must not exceed the longest wait");
 relation(limits.sweepIdleMs > limits.sweepAgeMs, "an entry is not re-sent before its first send could be confirmed");

@@ -18,6 +18,7 @@ export const SUCCESS_WORDS = [
   "verified",
   "redriven",
   "transferred",
+  "left",
   "healthy",
   "unhealthy",
 ] as const;

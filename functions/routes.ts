@@ -16,6 +16,7 @@ import {
   showOpenapi,
   verifyCampaign,
 } from "./contract/operations.ts";
+import { leaveRoom, listRooms, pollTicket, putRoom, revokePasses, showRoom, takeTicket } from "./contract/rooms.ts";
 
 export interface Route {
   /** The file in `functions/` whose `handler` serves it. */
@@ -40,6 +41,13 @@ export const routes: readonly Route[] = [
   { file: "receive-stock", contract: receiveStock },
   { file: "list-dead-letters", contract: listDeadLetters },
   { file: "redrive-dead-letters", contract: redriveDeadLetters },
+  { file: "put-room", contract: putRoom },
+  { file: "show-room", contract: showRoom },
+  { file: "list-rooms", contract: listRooms },
+  { file: "revoke-passes", contract: revokePasses },
+  { file: "take-ticket", contract: takeTicket },
+  { file: "poll-ticket", contract: pollTicket },
+  { file: "leave-room", contract: leaveRoom },
   { file: "health", contract: showHealth },
   { file: "openapi", contract: showOpenapi },
 ];
@@ -54,5 +62,6 @@ export const consumers = { Confirmations: "confirm", DeadLetters: "triage" } as 
 export const schedules = {
   sweep: { file: "sweep", rate: "1 minute", input: {} },
   recover: { file: "recover", rate: "1 minute", input: { watchSeconds: 50 } },
+  admit: { file: "admit", rate: "1 minute", input: { watchSeconds: 50 } },
   verify: { file: "verify", rate: "5 minutes", input: {} },
 } as const;

@@ -47,12 +47,15 @@ export interface Stack {
 interface Secrets {
   readonly signingKey: string;
   readonly couponSecret: string;
+  readonly roomKeys: string;
 }
 
 async function secretsIn(folder: string): Promise<Secrets> {
   const path = join(folder, "secrets.json");
-  if (existsSync(path)) return JSON.parse(readFileSync(path, "utf8")) as Secrets;
-  const secrets = { signingKey: await generateSigningKey(), couponSecret: randomBytes(32).toString("base64url") };
+  const random = () => randomBytes(32).toString("base64url");
+  const fresh = { signingKey: await generateSigningKey(), couponSecret: random(), roomKeys: `local-1:${random()}` };
+  // What is kept stays; a secret that was not needed before is added.
+  const secrets: Secrets = existsSync(path) ? { ...fresh, ...JSON.parse(readFileSync(path, "utf8")) } : fresh;
   writeFileSync(path, JSON.stringify(secrets), { mode: 0o600 });
   return secrets;
 }
@@ -218,6 +221,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       DeadLetters: { url: queueUrls.DeadLetters },
       Ledger: { name: tables.Ledger },
       CouponSecret: { value: secrets.couponSecret },
+      RoomKeys: { value: secrets.roomKeys },
       Settings: { redisTls: tls, redisCluster: false, sqsEndpoint: sqs, dynamodbEndpoint: dynamodb },
     };
     const port = options.port === 0 ? await freePort() : options.port;

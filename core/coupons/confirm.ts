@@ -61,7 +61,7 @@ export function confirmer(): (ctx: ConfirmCtx, batch: readonly Received[]) => Pr
       }),
     );
 
-    await removeFromOutbox(ctx, kept);
+    await Promise.all([removeFromOutbox(ctx, kept), noteRefusals(ctx, failed)]);
     return { failed, ...tally };
   };
 }
@@ -137,6 +137,21 @@ async function deadLetter(ctx: ConfirmCtx, received: Received, reason: string): 
     ctx.log("dead-letter-failed", { messageId: received.messageId, reason: String(error) });
     return false;
   }
+}
+
+/** Notes with each campaign that the ledger has just refused its writes: waiting rooms before it slow down. */
+async function noteRefusals(ctx: ConfirmCtx, failed: readonly Received[]): Promise<void> {
+  const messages = failed.map(({ body }) => readMessage(body));
+  const ids = new Set(messages.flatMap((it) => (it && "confirmation" in it ? [it.confirmation.campaignId] : [])));
+  await Promise.all(
+    [...ids].map(async (campaignId) => {
+      try {
+        await ctx.redis.command("HSET", keys.flow(campaignId), "refusedAt", ctx.now());
+      } catch (error) {
+        ctx.log("refusal-unclear", { campaignId, reason: String(error) });
+      }
+    }),
+  );
 }
 
 /** How long a measuring window of the drain rate lasts at least: a few batches, and short enough that an ETA follows within a second. */

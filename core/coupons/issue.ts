@@ -3,13 +3,14 @@ import { StoreUnavailable } from "../context.ts";
 import { keys } from "../keys.ts";
 import { limits } from "../limits.ts";
 import { defineScript, UnexpectedReply } from "../lua.ts";
+import { memberOf } from "../member.ts";
 import type { Refusal } from "../words.ts";
 import { homeOf } from "./allotment.ts";
 import { aboutMemory, type CampaignAbout, refuse, refuseMissing } from "./campaign.ts";
 import { confirmationOf, messageOf } from "./confirmation.ts";
 import type { Coupon } from "./coupon.ts";
 import issueText from "./issue.lua";
-import { bucketOf, keyDigest, memberOf } from "./member.ts";
+import { bucketOf, keyDigest } from "./member.ts";
 import type { SoldOutMemory } from "./sold-out.ts";
 
 export type IssueReply =
@@ -80,7 +81,16 @@ export interface IssueRequest {
   readonly campaignId: string;
   readonly userId: string;
   readonly idempotencyKey?: string | undefined;
+  /** Asked where the campaign stands behind a waiting room: why this user may not pass, if so. Without it nobody passes. */
+  readonly stop?: ((roomId: string) => Promise<Refusal | undefined>) | undefined;
 }
+
+/** What whoever has no valid pass of a room hears. */
+export const needsPass = (campaignId: string, roomId: string): Refusal => ({
+  word: "pass-required",
+  detail: `Campaign "${campaignId}" stands behind waiting room "${roomId}": a valid pass of yours is needed.`,
+  facts: { roomId },
+});
 
 /**
  * Coupon to a user, or why not.
@@ -107,10 +117,8 @@ export function issuer(soldOut: SoldOutMemory): (ctx: IssueCtx, request: IssueRe
     const about = await recall(ctx, campaignId);
     if (!about) return refuseMissing(ctx, campaignId);
     if (about.roomId !== undefined) {
-      return {
-        word: "pass-required",
-        detail: `Campaign "${campaignId}" stands behind waiting room "${about.roomId}": a pass is needed.`,
-      };
+      const stopped = request.stop ? await request.stop(about.roomId) : needsPass(campaignId, about.roomId);
+      if (stopped) return stopped;
     }
 
     const { allotment } = about;

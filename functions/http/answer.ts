@@ -37,17 +37,17 @@ const TITLES: Readonly<Record<RefusalWord, string>> = {
   unavailable: "Out of reach",
 };
 
-/** A success as JSON. Answers are personal unless they say otherwise, so caches keep out. */
+/** A success as JSON; without a body, where there is nothing to say. Answers are personal unless they say otherwise, so caches keep out. */
 export function success({ word, body, headers }: Success, requestId: string): ProxyResult {
   return {
     statusCode: STATUS[word],
     headers: {
-      "content-type": "application/json",
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
       "cache-control": "no-store",
       "x-request-id": requestId,
       ...headers,
     },
-    body: JSON.stringify(body),
+    body: body === undefined ? "" : JSON.stringify(body),
   };
 }
 

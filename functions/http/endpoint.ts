@@ -33,6 +33,9 @@ const QUIET: ReadonlySet<Word> = new Set([
   "unknown",
   "paused",
   "recovering",
+  "pass-required",
+  "room-full",
+  "left",
   "healthy",
 ]);
 

@@ -30,6 +30,7 @@ const PROBLEM: Json = {
     detail: { type: "string" },
     requestId: { type: "string" },
     opensAt: { type: "string", format: "date-time" },
+    roomId: { type: "string" },
     issues: {
       type: "array",
       items: {
@@ -65,7 +66,8 @@ function responses(contract: Contract): Json {
     byStatus.set(STATUS[word], entry);
   };
   for (const [word, schema] of Object.entries(contract.answers)) {
-    add(word as SuccessWord, { "application/json": { schema: jsonSchema(schema, "output") } });
+    const isEmpty = schema instanceof z.ZodMiniUndefined;
+    add(word as SuccessWord, isEmpty ? {} : { "application/json": { schema: jsonSchema(schema, "output") } });
   }
   for (const word of new Set([
     ...EVERYWHERE,
@@ -77,7 +79,10 @@ function responses(contract: Contract): Json {
   return Object.fromEntries(
     [...byStatus]
       .sort(([a], [b]) => a - b)
-      .map(([status, { words, content }]) => [String(status), { description: words.join(" · "), content }]),
+      .map(([status, { words, content }]) => {
+        const isEmpty = Object.keys(content).length === 0;
+        return [String(status), { description: words.join(" · "), ...(isEmpty ? {} : { content }) }];
+      }),
   );
 }
 
@@ -114,7 +119,8 @@ export function openapiDocument(contracts: readonly Contract[]): Json {
     info: {
       title: "firstcome",
       version: "1",
-      description: "First-come coupons. Every refusal is a problem document (RFC 9457) with a code of a closed set.",
+      description:
+        "First-come coupons and waiting rooms. Every refusal is a problem document (RFC 9457) with a code of a closed set.",
     },
     paths,
     components: {

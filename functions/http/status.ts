@@ -15,6 +15,7 @@ export const STATUS: Readonly<Record<Word, number>> = {
   verified: 200,
   redriven: 200,
   transferred: 200,
+  left: 204,
   healthy: 200,
   unhealthy: 503,
   invalid: 400,

@@ -2,6 +2,9 @@ import type { CampaignView } from "../../core/coupons/campaign.ts";
 import type { Coupon } from "../../core/coupons/coupon.ts";
 import type { Letter } from "../../core/coupons/letters.ts";
 import type { Verification } from "../../core/operations/verify.ts";
+import type { RoomDetails, RoomView } from "../../core/rooms/room.ts";
+import type { TicketView, Visitor } from "../../core/rooms/ticket.ts";
+import type { Caller } from "./request.ts";
 
 /** Domain values as the contract writes them: times in ISO 8601, only the contract's members. */
 
@@ -26,6 +29,39 @@ export function campaignView(campaign: CampaignView) {
     serverTime: iso(serverTime),
     ...(recovery === undefined ? {} : { recovery: { ...recovery, startedAt: iso(recovery.startedAt) } }),
   };
+}
+
+export function roomView({ opensAt, serverTime, ...rest }: RoomView) {
+  return { ...rest, ...(opensAt === undefined ? {} : { opensAt: iso(opensAt) }), serverTime: iso(serverTime) };
+}
+
+export function roomDetailsView({ rules, ...room }: RoomDetails) {
+  const { roomId: _, opensAt, override, ...rest } = rules;
+  const { from, until, ...values } = override ?? {};
+  return {
+    ...roomView(room),
+    rules: {
+      ...rest,
+      ...(opensAt === undefined ? {} : { opensAt: iso(opensAt) }),
+      ...(until === undefined
+        ? {}
+        : { override: { ...values, ...(from === undefined ? {} : { from: iso(from) }), until: iso(until) } }),
+    },
+  };
+}
+
+export function ticketView({ passExpiresAt, ...rest }: TicketView) {
+  return { ...rest, ...(passExpiresAt === undefined ? {} : { passExpiresAt: iso(passExpiresAt) }) };
+}
+
+/** Who comes to a room, with what they show. */
+export function visitorOf(
+  roomId: string,
+  caller: Caller,
+  headers: { "waiting-room-ticket"?: string | undefined; "waiting-room-pass"?: string | undefined },
+): Visitor {
+  const { "waiting-room-ticket": ticket, "waiting-room-pass": pass } = headers;
+  return { roomId, userId: caller.userId, ticket, pass };
 }
 
 export function verificationView({ verifiedAt, ...rest }: Verification) {

@@ -11,6 +11,7 @@ interface Linked {
   readonly DeadLetters: { url: string };
   readonly Ledger: { name: string };
   readonly CouponSecret: { value: string };
+  readonly RoomKeys: { value: string };
   /** Whether Redis speaks TLS, and whether it is a cluster; where SQS and DynamoDB are, when not at AWS. */
   readonly Settings: { redisTls: boolean; redisCluster: boolean; sqsEndpoint: string; dynamodbEndpoint: string };
 }
@@ -26,6 +27,7 @@ export const settings = {
   deadLetters: () => ({ url: linked.DeadLetters.url, ...at(linked.Settings.sqsEndpoint) }),
   ledger: () => ({ name: linked.Ledger.name, ...at(linked.Settings.dynamodbEndpoint) }),
   couponSecret: () => linked.CouponSecret.value,
+  roomKeys: () => linked.RoomKeys.value,
 };
 
 function at(endpoint: string): { endpoint?: string } {

@@ -52,6 +52,7 @@ export async function startParts(queueNow?: () => number): Promise<Parts> {
     deadLetters,
     table,
     couponSecret: "a test's secret",
+    roomKeys: [{ id: "test", secret: "a test's key, which is as long as a key must be" }],
   };
   return {
     redis,

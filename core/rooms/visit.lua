@@ -1,0 +1,251 @@
+-- Decides one visit to a waiting room: somebody takes a ticket, polls it (which is the heartbeat) or leaves, or the schedule
+-- looks in; then it drops who has stopped polling and admits whose turn it is, as many as rate and capacity both allow.
+-- The line is the order of the tickets' places: numbers count up, so a place never gets worse. Places drawn before the opening
+-- lie below zero; each carries its number in the low 26 bits.
+-- Time is the room's own: it runs with Redis's clock, stands still when that steps back, and what is measured by heartbeats
+-- stands still while nobody could poll. At most `most` people are dropped and `most` admitted in one call.
+--
+-- KEYS rules    string  packed, see rooms/rules.ts
+--      state    string  packed, see rooms/room-state.ts
+--      waiting  zset    member -> place
+--      beats    zset    member -> last heartbeat, for each who waits
+--      passes   zset    member -> when the pass ends; kept for a while after that, also for those who were dropped
+--      numbers  hash    member -> number of each in passes, below zero until the pass was collected
+--      spent    hash    member -> what a single-use pass was used for
+-- ARGV step             join, poll, leave or tick
+--      member           who; empty for tick
+--      most             people dropped and people admitted at most
+--      shown            ticket or pass of an earlier epoch that was shown, or empty
+--      shownEpoch       its epoch
+--      shownSeries      its series
+--      place            the ticket's place, or the pass's number
+--      untilMs          when the ticket's next poll was due at the latest, in ms since 1970; or what the pass has left, in ms
+--
+-- Replies: created standing number place ahead leftMs line admitted limit fast slow drops graceMs opensMs epoch series heartbeatMs
+--          found standing number place ahead leftMs line admitted limit fast slow drops graceMs opensMs epoch series heartbeatMs
+--          room-full | unknown | left | recovering | missing
+--          ticked line active admitted numbered epoch
+--          standing: waiting, admitted or expired
+--          ahead: people before this one; -1 while the places are not drawn yet
+local rules, state, waiting, beats, passes, numbers, spent = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local step, member, most, shown, shownEpoch, shownSeries, place, untilMs = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local call, floor, min, max = redis.call, math.floor, math.min, math.max
+local OPENED, UNARMED = 1, 2
+local DRAWN, NUMBERS = -2 ^ 52, 2 ^ 26
+local SWEEP_MS, MEASURE_MS, FAST_SECONDS, SLOW_SECONDS = 50, 250, 6, 40
+local SLOT_MS, SLOTS = 62.5, 16
+
+local packed = call('MGET', rules, state)
+if not packed[1] or not packed[2] then return { 'missing' } end
+local _, series, capacity, maxWaiting, rate, passMs, beatMs, keepMs, open, renew, shuffle, _, opensAt, fromMs, toMs, otherRate, otherCapacity, otherOpen, seed =
+  struct.unpack('>I4I4I4I4ddddBBBBddddI4Bc32', packed[1])
+local pace, _, numbersTo, _, latch, epoch, node, _, numbered, serving, admitted, dropped, level, at, clock, idle, sweptAt, measuredAt, measuredAdmitted, measuredDropped, fast, slow, drops, graceUntil, lostAt, from =
+  struct.unpack('>dddBBI4c40c16ddddddddddddddddd', packed[2])
+if latch >= UNARMED then return { 'recovering' } end
+
+-- Reads.
+local time = call('TIME')
+local wall = time[1] * 1000 + floor(time[2] / 1000)
+local passed = max(0, wall - at)
+local dirty = wall < at or step == 'tick'
+at, clock = wall, clock + passed
+idle = idle + max(0, passed - beatMs / 2)
+local beat = string.format('%.0f', clock - idle)
+local staleBeat = string.format('%.0f', clock - idle - 1.5 * beatMs)
+if wall >= fromMs and wall < toMs then
+  if otherRate >= 0 then rate = otherRate end
+  if otherCapacity < 4294967295 then capacity = otherCapacity end
+  if otherOpen < 2 then open = otherOpen end
+end
+if latch < OPENED and wall >= opensAt then latch, dirty = latch + OPENED, true end
+local limit = rate * pace
+level = min(level + passed / 1000 * limit, max(1, limit))
+local isGrace = clock < graceUntil
+local isServing = open == 1 and latch >= OPENED and not isGrace
+
+local score, ends, number
+if step ~= 'tick' then
+  score = tonumber(call('ZSCORE', waiting, member) or '')
+  if not score then ends = tonumber(call('ZSCORE', passes, member) or '') end
+  if ends then number = tonumber(call('HGET', numbers, member) or '0') end
+end
+local isAdmitted = ends and ends > clock
+
+-- Decisions about the visitor.
+local restored
+if isGrace and shown and shown ~= '' and shownEpoch < epoch and not isAdmitted then
+  if shown == 'pass' and shownSeries == series and untilMs > 0 then restored = 'admitted' end
+  if shown == 'ticket' and untilMs >= lostAt and not score and not ends then restored = 'waiting' end
+end
+local isNew = step == 'join' and not score and not isAdmitted and not restored
+local sweeps = step == 'tick' or clock - sweptAt >= SWEEP_MS
+local line = call('ZCARD', waiting)
+if isNew then
+  if line >= maxWaiting then return { 'room-full' } end
+  if numbered >= numbersTo or shuffle == 1 and latch < OPENED and numbered + 1 >= NUMBERS then return { 'room-full' } end
+end
+if isNew or sweeps or isServing and level >= 1 then
+  if not string.find(call('INFO', 'replication'), 'master_replid:' .. node, 1, true) then
+    call('SETRANGE', state, '25', string.char(latch + UNARMED))
+    return { 'recovering' }
+  end
+end
+if step == 'leave' then
+  if score then
+    call('ZREM', waiting, member)
+    call('ZREM', beats, member)
+  elseif ends then
+    call('ZREM', passes, member)
+    call('HDEL', numbers, member)
+    call('HDEL', spent, member)
+  end
+  return { 'left' }
+end
+
+-- Writes: the visitor first, so that a poll that comes just in time saves a place.
+if isNew then
+  dirty = true
+  numbered = numbered + 1
+  score = numbered
+  if shuffle == 1 and latch < OPENED then
+    local draw = tonumber(string.sub(redis.sha1hex(seed .. ':' .. string.format('%.0f', numbered)), 1, 7), 16)
+    score = DRAWN + floor(draw / 4) * NUMBERS + numbered
+  end
+elseif restored == 'waiting' then
+  score = place
+end
+if isNew or restored == 'waiting' then
+  call('ZADD', waiting, string.format('%.0f', score), member)
+  line = line + 1
+  if ends then
+    call('ZREM', passes, member)
+    call('HDEL', numbers, member)
+    call('HDEL', spent, member)
+    ends = nil
+  end
+end
+if restored == 'admitted' then
+  if score then
+    call('ZREM', waiting, member)
+    call('ZREM', beats, member)
+    score, line = nil, line - 1
+  end
+  ends, number, isAdmitted = clock + untilMs, place, true
+  call('ZADD', passes, string.format('%.0f', ends), member)
+  call('HSET', numbers, member, string.format('%.0f', number))
+elseif isAdmitted and (number < 0 or renew == 1 and ends - clock < passMs / 2) then
+  -- The pass is collected by the first poll, and lasts from then.
+  ends, number = clock + passMs, math.abs(number)
+  call('ZADD', passes, string.format('%.0f', ends), member)
+  call('HSET', numbers, member, string.format('%.0f', number))
+end
+if score then call('ZADD', beats, beat, member) end
+
+-- Who has stopped polling loses the place; what nobody asks for any more is forgotten.
+if sweeps then
+  dirty, sweptAt = true, clock
+  local gone = call('ZRANGEBYSCORE', beats, '-inf', staleBeat, 'LIMIT', '0', most)
+  if #gone > 0 then
+    local places = call('ZMSCORE', waiting, unpack(gone))
+    local ended, named = {}, {}
+    for i = 1, #gone do
+      local lost = tonumber(places[i] or '0')
+      if lost < 0 then lost = (lost - DRAWN) % NUMBERS end
+      ended[2 * i - 1], ended[2 * i] = string.format('%.0f', clock), gone[i]
+      named[2 * i - 1], named[2 * i] = gone[i], string.format('%.0f', lost)
+    end
+    call('ZREM', waiting, unpack(gone))
+    call('ZREM', beats, unpack(gone))
+    call('ZADD', passes, unpack(ended))
+    call('HSET', numbers, unpack(named))
+    dropped, line = dropped + #gone, line - #gone
+  end
+  local old = call('ZRANGEBYSCORE', passes, '-inf', string.format('%.0f', clock - keepMs), 'LIMIT', '0', most)
+  if #old > 0 then
+    call('ZREM', passes, unpack(old))
+    call('HDEL', numbers, unpack(old))
+    call('HDEL', spent, unpack(old))
+  end
+end
+
+-- Whose turn it is. A head who has stopped polling is passed over, and dropped by a sweep.
+if isServing and level >= 1 and line > 0 then
+  local active = call('ZCOUNT', passes, '(' .. string.format('%.0f', clock), '+inf')
+  -- Not more in any one second than the rate allows: what was admitted lately, by sixteenths of a second.
+  local slot, recent, kept = floor(clock / SLOT_MS), 0, {}
+  for past, count in string.gmatch(string.sub(packed[2], from), '(%d+):(%d+)') do
+    if tonumber(past) >= slot - SLOTS then
+      recent = recent + tonumber(count)
+      kept[#kept + 1] = past .. ':' .. count
+    end
+  end
+  local quota = min(floor(level), max(1, math.ceil(limit)) - recent, capacity - active, most, line)
+  if quota > 0 then
+    local heads = call('ZRANGE', waiting, '0', quota - 1, 'WITHSCORES')
+    local names = {}
+    for i = 1, #heads / 2 do names[i] = heads[2 * i - 1] end
+    local seen = call('ZMSCORE', beats, unpack(names))
+    local turn, ended, named, claimMs = {}, {}, {}, min(passMs, 1.5 * beatMs)
+    for i = 1, #names do
+      if seen[i] and tonumber(seen[i]) > tonumber(staleBeat) then
+        local theirs, untilClock, sign = tonumber(heads[2 * i]), clock + claimMs, -1
+        if theirs < 0 then theirs = (theirs - DRAWN) % NUMBERS else serving = max(serving, theirs) end
+        if names[i] == member then
+          untilClock, sign = clock + passMs, 1
+          score, ends, number, isAdmitted = nil, untilClock, theirs, true
+        end
+        turn[#turn + 1] = names[i]
+        ended[#ended + 1], ended[#ended + 2] = string.format('%.0f', untilClock), names[i]
+        named[#named + 1], named[#named + 2] = names[i], string.format('%.0f', sign * theirs)
+      end
+    end
+    local count = #turn
+    if count > 0 then
+      call('ZREM', waiting, unpack(turn))
+      call('ZREM', beats, unpack(turn))
+      call('ZADD', passes, unpack(ended))
+      call('HSET', numbers, unpack(named))
+      call('HDEL', spent, unpack(turn))
+      admitted, level, line, dirty = admitted + count, level - count, line - count, true
+      kept[#kept + 1] = string.format('%.0f:%d', slot, count)
+      packed[2] = string.sub(packed[2], 1, from - 1) .. table.concat(kept, ' ')
+    end
+  end
+end
+
+-- How fast the line moves, measured only while somebody waits: an empty room is not a slow one.
+if sweeps and clock - measuredAt >= MEASURE_MS then
+  local seconds = (clock - measuredAt) / 1000
+  if isServing and line > 0 then
+    local perSecond = (admitted - measuredAdmitted) / seconds
+    local near, far = 1 - math.exp(-seconds / FAST_SECONDS), 1 - math.exp(-seconds / SLOW_SECONDS)
+    if fast < 0 then fast, slow = perSecond, perSecond end
+    fast, slow = fast + near * (perSecond - fast), slow + far * (perSecond - slow)
+    drops = drops + near * ((dropped - measuredDropped) / seconds - drops)
+  end
+  measuredAt, measuredAdmitted, measuredDropped = clock, admitted, dropped
+end
+
+if dirty then
+  call('SET', state, string.sub(packed[2], 1, 25) .. string.char(latch) .. string.sub(packed[2], 27, 86) .. struct.pack('>ddddddddddddddddd', numbered, serving, admitted, dropped, level, at, clock, idle, sweptAt, measuredAt, measuredAdmitted, measuredDropped, fast, slow, drops, graceUntil, lostAt) .. string.sub(packed[2], from))
+end
+
+if step == 'tick' then
+  local active = call('ZCOUNT', passes, '(' .. string.format('%.0f', clock), '+inf')
+  return { 'ticked', line, active, string.format('%.0f', admitted), string.format('%.0f', numbered), epoch }
+end
+local standing, ahead, leftMs = 'waiting', -1, 0
+if score then
+  number = score
+  if score < 0 then number = (score - DRAWN) % NUMBERS end
+  if score >= 0 or latch >= OPENED then ahead = call('ZRANK', waiting, member) end
+elseif ends then
+  standing, leftMs, number = 'expired', 0, math.abs(number)
+  if ends > clock then standing, leftMs = 'admitted', floor(ends - clock) end
+  score, ahead = number, 0
+else
+  return { 'unknown' }
+end
+local facts = { string.format('%.0f', number), string.format('%.0f', score), ahead, leftMs, line, string.format('%.0f', admitted), string.format('%.4f', limit), string.format('%.4f', fast), string.format('%.4f', slow), string.format('%.4f', drops), floor(max(0, graceUntil - clock)), floor(max(0, opensAt - wall)), epoch, series, beatMs }
+if isNew then return { 'created', standing, unpack(facts) } end
+return { 'found', standing, unpack(facts) }
