@@ -136,13 +136,13 @@ export const limits = {
   passLength: 4_096,
   /** Numbers that the ledger has promised ahead: more than can be taken between two looks. A room that is lost goes on behind them. */
   numbersAhead: 262_144,
-  /** Above this age of the oldest unconfirmed coupon a room's admission slows down. */
+  /** When a coupon that is issued now takes longer than this to be in the ledger, admission of the room before it slows down. */
   inflowTargetMs: 3_000,
   /** A write that the ledger refused slows admission for this long. */
   inflowThrottledMs: 3_000,
-  /** One step of the pace at most in this time; how much of the rate comes back with it; the least that stays. */
+  /** One step of the pace at most in this time; by how much of itself it rises with one; the least that stays. */
   inflowStepMs: 1_000,
-  inflowRiseBy: 0.05,
+  inflowRiseBy: 0.15,
   inflowLeastPace: 0.02,
   /** The longest ETA of a waiting room. */
   roomEtaMostSeconds: 24 * 3_600,

@@ -17,7 +17,7 @@ import { openRoom, type TestRoom } from "./setup/room.ts";
  * last writes; each a real process. People keep what they hold, and find their places with it.
  */
 
-const BACKEND = { ageMs: 0, isThrottled: false };
+const BACKEND = { lateMs: 0, isThrottled: false };
 const HEARTBEAT_SECONDS = 10;
 
 let parts: Parts;

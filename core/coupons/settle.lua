@@ -19,27 +19,32 @@ if settled == 0 then return { 'settled', 0 } end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local facts = redis.call('HMGET', flow, 'since', 'count', 'perSecond', 'settledAt')
-local count = (tonumber(facts[2]) or 0) + settled
+local facts = redis.call('HMGET', flow, 'since', 'count', 'perSecond')
 local since = tonumber(facts[1])
--- An idle time is no measure of speed: a window begins anew when nothing had been settled for a whole one.
-if not since or now < since or now - (tonumber(facts[4]) or 0) > 2 * windowMs then
-  redis.call('HSET', flow, 'since', now, 'count', settled, 'settledAt', now)
+local left = redis.call('XLEN', outbox)
+-- A window counts what was taken after its beginning while something waited all the time: an idle time is no measure of speed,
+-- and a slow ledger is not idle.
+if not since or now < since then
+  redis.call('HSET', flow, 'count', 0, 'settledAt', now)
+  if left > 0 then redis.call('HSET', flow, 'since', now) end
   return { 'settled', settled }
 end
+local count = (tonumber(facts[2]) or 0) + settled
 if now - since < windowMs then
   redis.call('HSET', flow, 'count', count, 'settledAt', now)
+  if left == 0 then redis.call('HDEL', flow, 'since') end
   return { 'settled', settled }
 end
 local perSecond = count * 1000 / (now - since)
 local before = tonumber(facts[3])
 if before then perSecond = (before + perSecond) / 2 end
-redis.call('HSET', flow, 'since', now, 'count', 0, 'settledAt', now, 'perSecond', string.format('%.3f', perSecond))
+redis.call('HSET', flow, 'count', 0, 'settledAt', now, 'perSecond', string.format('%.3f', perSecond))
+if left > 0 then redis.call('HSET', flow, 'since', now) else redis.call('HDEL', flow, 'since') end
 
 -- The ETA in the answers to new coupons: whole powers of two of a second, so that it changes seldom and equal answers stay equal.
 local packed = redis.call('GET', tally)
 if packed then
-  local waitMs = redis.call('XLEN', outbox) * 1000 / perSecond
+  local waitMs = left * 1000 / perSecond
   local etaMs = 1000
   while etaMs < waitMs and etaMs < etaMostMs do etaMs = etaMs * 2 end
   etaMs = math.min(etaMs, etaMostMs)

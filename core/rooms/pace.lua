@@ -2,17 +2,17 @@
 -- step a second however many schedules call. Also raises the highest number that may be given.
 --
 -- KEYS state    string  packed, see rooms/room-state.ts
--- ARGV ageMs            age of the oldest coupon that the ledger does not have yet, in ms
---      targetMs         above this age admission slows down, in ms
+-- ARGV lateMs           how long a coupon that is issued now will take to be in the ledger, in ms
+--      targetMs         above this admission slows down, in ms
 --      throttled        1 when the ledger has refused writes lately
 --      stepMs           the shortest time between two steps, in ms
 --      leastPace        the smallest share of the rate
---      riseBy           how much of the rate comes back in a step
+--      riseBy           by how much of itself the pace rises in a step
 --      numbersTo        the highest number that may be given, or 0 to leave it
 --
 -- Replies: paced pace reason | missing
 local state = KEYS[1]
-local ageMs, targetMs, throttled, stepMs, leastPace, riseBy, numbersTo = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local lateMs, targetMs, throttled, stepMs, leastPace, riseBy, numbersTo = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local call, max, min = redis.call, math.max, math.min
 local CONFIRMATIONS, LEDGER = 1, 2
 
@@ -23,7 +23,7 @@ local time = call('TIME')
 local wall = time[1] * 1000 + math.floor(time[2] / 1000)
 -- A clock that stepped back begins a new second.
 if wall < pacedAt or wall - pacedAt >= stepMs then
-  local late = ageMs / targetMs
+  local late = lateMs / targetMs
   if throttled == 1 then late = max(late, 1.25) end
   if late > 1 then
     -- The later, the harder the brake; never by more than half at once, which would be felt as a stop.
@@ -31,7 +31,8 @@ if wall < pacedAt or wall - pacedAt >= stepMs then
     reason = CONFIRMATIONS
     if throttled == 1 then reason = LEDGER end
   elseif late < 0.5 then
-    pace = min(1, pace + riseBy)
+    -- In proportion to what is left, so that a narrow backend is felt for carefully and a wide one opened quickly.
+    pace = min(1, pace * (1 + riseBy) + leastPace / 2)
     if pace == 1 then reason = 0 end
   end
   pacedAt = wall

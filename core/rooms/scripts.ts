@@ -109,7 +109,7 @@ export const setPace = defineScript(
   "pace",
   paceText,
   ["state"],
-  ["ageMs", "targetMs", "throttled", "stepMs", "leastPace", "riseBy", "numbersTo"],
+  ["lateMs", "targetMs", "throttled", "stepMs", "leastPace", "riseBy", "numbersTo"],
   (raw): { word: "paced"; pace: number; reason: PaceReason | undefined } | { word: "missing" } => {
     const [word, pace, reason] = words(raw);
     if (word === "missing") return { word };

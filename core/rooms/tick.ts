@@ -13,8 +13,8 @@ type TickCtx = Pick<Ctx, "redis" | "table" | "now" | "log">;
 
 /** How the backend of a room's campaigns stands. */
 export interface Backend {
-  /** Age of the oldest coupon that the ledger does not have yet, in milliseconds; zero for none. */
-  readonly ageMs: number;
+  /** How long a coupon that is issued now will take to be in the ledger, in milliseconds; zero when nothing waits. */
+  readonly lateMs: number;
   /** Whether the ledger has refused writes lately. */
   readonly isThrottled: boolean;
 }
@@ -61,7 +61,7 @@ export async function tend(
     setPace,
     { state: keys.state(record.roomId) },
     {
-      ageMs: backend.ageMs,
+      lateMs: backend.lateMs,
       targetMs: limits.inflowTargetMs,
       throttled: backend.isThrottled ? 1 : 0,
       stepMs: limits.inflowStepMs,
