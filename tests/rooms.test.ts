@@ -103,6 +103,17 @@ describe("admission", () => {
     expect((await factsOf(room)).serving).toBe(12);
   });
 
+  test("remembers a second of admissions in a bounded space, however many calls they came in", async () => {
+    const room = await openRoom(parts.ctx, { capacity: 1_000, admitPerSecond: 500 });
+    const bytes = async () => Number(await parts.ctx.redis.command("STRLEN", keys.state(room.roomId)));
+    await room.take("first");
+    const one = await bytes();
+    // Each is admitted by the own call.
+    for (const user of names(400)) expect((await room.take(user)).state).toBe("admitted");
+    // Seventeen sixteenths of a second, each with a count.
+    expect(await bytes()).toBeLessThan(one + 17 * 24);
+  });
+
   test("happens on polls alone, without a schedule", async () => {
     const room = await openRoom(parts.ctx, { capacity: 3, admitPerSecond: 2 });
     await takeAll(room, names(3));

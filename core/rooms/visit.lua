@@ -74,7 +74,11 @@ local isAdmitted = ends and ends > clock
 -- Decisions about the visitor.
 local restored
 if isGrace and shown and shown ~= '' and shownEpoch < epoch and not isAdmitted then
-  if shown == 'pass' and shownSeries == series and untilMs > 0 then restored = 'admitted' end
+  if shown == 'pass' and shownSeries == series and untilMs > 0 then
+    -- A pass that was given back may be shown as well: where all places inside are taken, its number stands in line.
+    local inside = call('ZCOUNT', passes, '(' .. string.format('%.0f', clock), '+inf')
+    if inside < capacity then restored = 'admitted' elseif not score then restored = 'waiting' end
+  end
   if shown == 'ticket' and untilMs >= lostAt and not score and not ends then restored = 'waiting' end
 end
 local isNew = step == 'join' and not score and not isAdmitted and not restored
@@ -84,7 +88,10 @@ if isNew then
   if line >= maxWaiting then return { 'room-full' } end
   if numbered >= numbersTo or shuffle == 1 and latch < OPENED and numbered + 1 >= NUMBERS then return { 'room-full' } end
 end
-if isNew or sweeps or isServing and level >= 1 then
+local active
+if isServing and level >= 1 and (line > 0 or isNew) then active = call('ZCOUNT', passes, '(' .. string.format('%.0f', clock), '+inf') end
+local mayAdmit = active and active < capacity
+if isNew or sweeps or mayAdmit then
   if not string.find(call('INFO', 'replication'), 'master_replid:' .. node, 1, true) then
     call('SETRANGE', state, '25', string.char(latch + UNARMED))
     return { 'recovering' }
@@ -169,14 +176,13 @@ if sweeps then
 end
 
 -- Whose turn it is. A head who has stopped polling is passed over, and dropped by a sweep.
-if isServing and level >= 1 and line > 0 then
-  local active = call('ZCOUNT', passes, '(' .. string.format('%.0f', clock), '+inf')
+if mayAdmit and line > 0 then
   -- Not more in any one second than the rate allows: what was admitted lately, by sixteenths of a second.
-  local slot, recent, kept = floor(clock / SLOT_MS), 0, {}
+  local slot, recent, here, kept = floor(clock / SLOT_MS), 0, 0, {}
   for past, count in string.gmatch(string.sub(packed[2], from), '(%d+):(%d+)') do
     if tonumber(past) >= slot - SLOTS then
       recent = recent + tonumber(count)
-      kept[#kept + 1] = past .. ':' .. count
+      if tonumber(past) == slot then here = tonumber(count) else kept[#kept + 1] = past .. ':' .. count end
     end
   end
   local quota = min(floor(level), max(1, math.ceil(limit)) - recent, capacity - active, most, line)
@@ -207,7 +213,7 @@ if isServing and level >= 1 and line > 0 then
       call('HSET', numbers, unpack(named))
       call('HDEL', spent, unpack(turn))
       admitted, level, line, dirty = admitted + count, level - count, line - count, true
-      kept[#kept + 1] = string.format('%.0f:%d', slot, count)
+      kept[#kept + 1] = string.format('%.0f:%d', slot, here + count)
       packed[2] = string.sub(packed[2], 1, from - 1) .. table.concat(kept, ' ')
     end
   end
@@ -231,7 +237,7 @@ if dirty then
 end
 
 if step == 'tick' then
-  local active = call('ZCOUNT', passes, '(' .. string.format('%.0f', clock), '+inf')
+  active = call('ZCOUNT', passes, '(' .. string.format('%.0f', clock), '+inf')
   return { 'ticked', line, active, string.format('%.0f', admitted), string.format('%.0f', numbered), epoch }
 end
 local standing, ahead, leftMs = 'waiting', -1, 0
