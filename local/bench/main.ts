@@ -9,12 +9,14 @@ import { membership } from "./membership.ts";
 import { memory } from "./memory.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { openProgress } from "./progress.ts";
+import { rooms } from "./rooms.ts";
 import type { Bar, Bench, Outcome, Section } from "./section.ts";
 import { type Server, startServer } from "./server.ts";
 import { stuck } from "./stuck.ts";
 import { table } from "./table.ts";
+import { watchers } from "./watchers.ts";
 
-const SECTIONS: readonly Section[] = [issue, memory, membership, handler, bundles, stuck];
+const SECTIONS: readonly Section[] = [issue, memory, membership, handler, bundles, stuck, rooms, watchers];
 
 const USAGE = `npm run bench -- [section…] [options]
 
