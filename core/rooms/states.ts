@@ -6,8 +6,13 @@ export type RoomState = (typeof ROOM_STATES)[number];
 export const TICKET_STATES = ["waiting", "admitted", "expired"] as const;
 export type TicketState = (typeof TICKET_STATES)[number];
 
-/** Why nobody moves: before the opening, and while people come back to a room that was lost. */
-export const WAIT_REASONS = ["opens-later", "rebuilding"] as const;
+/**
+ * Why nobody moves, or a place is not what was shown before:
+ * - `opens-later`: before the opening
+ * - `rebuilding`: people come back to a room that was lost
+ * - `rebuilt`: it was lost, and somebody came back who had left before; only then can a place get worse
+ */
+export const WAIT_REASONS = ["opens-later", "rebuilding", "rebuilt"] as const;
 export type WaitReason = (typeof WAIT_REASONS)[number];
 
 /** Why less is admitted than the rate allows. */

@@ -15,7 +15,7 @@ export interface TicketView {
   readonly roomId: string;
   readonly number: number;
   readonly state: TicketState;
-  /** 1 is next. Null while the order is not drawn yet. */
+  /** 1 is next. Null while the order is not drawn yet, and for who shows no ticket while a room that was lost is rebuilt. */
   readonly position: number | null;
   readonly ahead: number | null;
   readonly etaSeconds: Eta;
@@ -114,13 +114,14 @@ function viewOf(ctx: TicketCtx, visitor: Visitor, it: Visit, shownAhead: number 
     };
   }
   const pausedMs = Math.max(it.opensMs, it.graceMs);
-  // While people come back to a room that was lost, its line says nothing: what was shown last still holds.
-  const ahead = it.graceMs > 0 && shownAhead !== undefined && shownAhead >= 0 ? shownAhead : it.ahead;
+  // While people come back to a room that was lost, its line says nothing: what was shown last still holds, and who shows nothing
+  // hears no place rather than one that would get worse.
+  const ahead = it.graceMs > 0 ? (shownAhead ?? -1) : it.ahead;
   const isDrawn = ahead >= 0;
   const etaSeconds = etaOf({ ...it, ahead: isDrawn ? ahead : it.line, pausedMs });
   const pollAfterMs = pollAfterMsOf({ eta: etaSeconds, number, heartbeatMs: it.heartbeatMs, pausedMs });
   const dueAt = ctx.now() + dueAfterMs(pollAfterMs);
-  const reason: WaitReason | undefined = it.opensMs > 0 ? "opens-later" : it.graceMs > 0 ? "rebuilding" : undefined;
+  const reason = reasonOf(it, shownAhead);
   return {
     ...{ roomId, number, state: standing },
     position: isDrawn ? ahead + 1 : null,
@@ -130,6 +131,12 @@ function viewOf(ctx: TicketCtx, visitor: Visitor, it: Visit, shownAhead: number 
     ...(reason === undefined ? {} : { reason }),
     token: signTicket(ctx.roomKeys, { roomId, userId, place: it.place, ahead, epoch, dueAt }),
   };
+}
+
+function reasonOf(it: Visit, shownAhead: number | undefined): WaitReason | undefined {
+  if (it.opensMs > 0) return "opens-later";
+  if (it.graceMs > 0) return "rebuilding";
+  return shownAhead !== undefined && shownAhead >= 0 && it.ahead > shownAhead ? "rebuilt" : undefined;
 }
 
 /** Takes a ticket, or finds the one that the user already has. */

@@ -127,7 +127,7 @@ const ticket = z.object({
   roomId,
   number: z.int().check(z.gte(1)),
   state: z.enum(TICKET_STATES),
-  /** Null while the order is not drawn yet. */
+  /** Null while the order is not drawn yet, and for who shows no ticket while a room that was lost is rebuilt. */
   position: z.nullable(count),
   ahead: z.nullable(count),
   etaSeconds: z.object({ low: count, high: count }),
