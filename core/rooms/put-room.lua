@@ -24,7 +24,7 @@ local rules, state, waiting, passes, numbers, spent = KEYS[1], KEYS[2], KEYS[3],
 local step, content, filling, epoch, numbersFrom, numbersTo, graceMs, lostAt = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local call = redis.call
 local OPENED, UNARMED = 1, 2
-local REST = '>ddddddddddddddddd'
+local REST = '>dddddddddddddddddd'
 
 local stands, packed = call('GET', rules), call('GET', state)
 local time = call('TIME')
@@ -49,14 +49,14 @@ if step == 'fill' then
     -- Nobody could poll meanwhile, so nobody has stopped polling; passes ran on.
     local passed = math.max(0, wall - at)
     at, clock, idle = wall, clock + passed, idle + passed
-    recent = string.sub(packed, 87 + 17 * 8)
+    recent = string.sub(packed, 87 + 18 * 8)
   end
   if graceMs > 0 then graceUntil = clock + graceMs end
   local node = string.match(call('INFO', 'replication'), 'master_replid:(%x+)')
   local opened = latch and latch % UNARMED or 0
   if isRevoked then call('UNLINK', passes, numbers, spent) end
   call('SET', rules, content)
-  call('SET', state, struct.pack('>dddBBI4', 1, 0, numbersTo, 0, opened + UNARMED, epoch) .. node .. filling .. struct.pack(REST, numbered, serving, admitted, dropped, level, at, clock, idle, clock, clock, admitted, dropped, -1, -1, 0, graceUntil, lostAt) .. recent)
+  call('SET', state, struct.pack('>dddBBI4', 1, 0, numbersTo, 0, opened + UNARMED, epoch) .. node .. filling .. struct.pack(REST, numbered, serving, admitted, dropped, level, at, clock, idle, clock, clock, admitted, dropped, -1, -1, 0, graceUntil, lostAt, 0) .. recent)
   return { 'filled' }
 end
 

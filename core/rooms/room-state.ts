@@ -24,7 +24,8 @@
  * | 182–205 | fast, slow, drops | people per second: admitted (averaged over 6 s and over 40 s; below zero before the first), dropped |
  * | 206–213 | graceUntil | until then nobody is admitted: people come back to a room that was lost |
  * | 214–221 | lostAt | when that room was last known to be well, in milliseconds since 1970 |
- * | 222– | recent | text, `slot:count` of admissions in the last second, by sixteenths of a second |
+ * | 222–229 | measuredFor | seconds behind the averages; falls while nobody waits |
+ * | 230– | recent | text, `slot:count` of admissions in the last second, by sixteenths of a second |
  */
 export const epochOf = (packed: Buffer): number => packed.readUInt32BE(26);
 /** Whether the room is attached, as far as the state says. */

@@ -39,8 +39,8 @@ local packed = call('MGET', rules, state)
 if not packed[1] or not packed[2] then return { 'missing' } end
 local _, series, capacity, maxWaiting, rate, passMs, beatMs, keepMs, open, renew, shuffle, _, opensAt, fromMs, toMs, otherRate, otherCapacity, otherOpen, seed =
   struct.unpack('>I4I4I4I4ddddBBBBddddI4Bc32', packed[1])
-local pace, _, numbersTo, _, latch, epoch, node, _, numbered, serving, admitted, dropped, level, at, clock, idle, sweptAt, measuredAt, measuredAdmitted, measuredDropped, fast, slow, drops, graceUntil, lostAt, from =
-  struct.unpack('>dddBBI4c40c16ddddddddddddddddd', packed[2])
+local pace, _, numbersTo, _, latch, epoch, node, _, numbered, serving, admitted, dropped, level, at, clock, idle, sweptAt, measuredAt, measuredAdmitted, measuredDropped, fast, slow, drops, graceUntil, lostAt, measuredFor, from =
+  struct.unpack('>dddBBI4c40c16dddddddddddddddddd', packed[2])
 if latch >= UNARMED then return { 'recovering' } end
 
 -- Reads.
@@ -224,16 +224,21 @@ if sweeps and clock - measuredAt >= MEASURE_MS then
   local seconds = (clock - measuredAt) / 1000
   if isServing and line > 0 then
     local perSecond = (admitted - measuredAdmitted) / seconds
-    local near, far = 1 - math.exp(-seconds / FAST_SECONDS), 1 - math.exp(-seconds / SLOW_SECONDS)
-    if fast < 0 then fast, slow = perSecond, perSecond end
+    -- Until an average has its length behind it, it is the plain one of all that was measured.
+    measuredFor = min(measuredFor + seconds, SLOW_SECONDS)
+    local near = max(1 - math.exp(-seconds / FAST_SECONDS), seconds / measuredFor)
+    local far = max(1 - math.exp(-seconds / SLOW_SECONDS), seconds / measuredFor)
+    fast, slow = max(fast, 0), max(slow, 0)
     fast, slow = fast + near * (perSecond - fast), slow + far * (perSecond - slow)
     drops = drops + near * ((dropped - measuredDropped) / seconds - drops)
+  else
+    measuredFor = max(0, measuredFor - seconds)
   end
   measuredAt, measuredAdmitted, measuredDropped = clock, admitted, dropped
 end
 
 if dirty then
-  call('SET', state, string.sub(packed[2], 1, 25) .. string.char(latch) .. string.sub(packed[2], 27, 86) .. struct.pack('>ddddddddddddddddd', numbered, serving, admitted, dropped, level, at, clock, idle, sweptAt, measuredAt, measuredAdmitted, measuredDropped, fast, slow, drops, graceUntil, lostAt) .. string.sub(packed[2], from))
+  call('SET', state, string.sub(packed[2], 1, 25) .. string.char(latch) .. string.sub(packed[2], 27, 86) .. struct.pack('>dddddddddddddddddd', numbered, serving, admitted, dropped, level, at, clock, idle, sweptAt, measuredAt, measuredAdmitted, measuredDropped, fast, slow, drops, graceUntil, lostAt, measuredFor) .. string.sub(packed[2], from))
 end
 
 if step == 'tick' then
