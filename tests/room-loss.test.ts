@@ -173,7 +173,7 @@ describe("Redis killed with 5,000 waiting, and back empty", () => {
 /** A room with ten waiting, the first two inside, all of whom have polled. */
 async function smallRoom(node: Node) {
   const ctx = onNode(node);
-  const rules = { capacity: 2, admitPerSecond: 2, heartbeatSeconds: HEARTBEAT_SECONDS };
+  const rules = { capacity: 2, admitPerSecond: 4, heartbeatSeconds: HEARTBEAT_SECONDS };
   const room = await openRoom(ctx, { ...rules, open: false });
   const people = await fill(room, 10);
   await room.put({ open: true });

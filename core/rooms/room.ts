@@ -20,7 +20,7 @@ export interface RoomView {
   readonly capacity: number;
   /** The highest number admitted. While a drawn order is served: of those who came after the opening. */
   readonly serving: number;
-  /** People admitted so far. A ticket's `turn` less this is its position or, where people have left, a little more. */
+  /** People admitted so far. A ticket's position is its `turn` less this or, where people have left, a little less. */
   readonly admitted: number;
   readonly admitPerSecond: number;
   /** What is admitted in fact, and why that is less than the rate where the backend is the reason. */

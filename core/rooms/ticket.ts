@@ -4,7 +4,7 @@ import { memberOf } from "../member.ts";
 import type { Refusal } from "../words.ts";
 import { refuseMissingRoom, refuseRoom } from "./refusals.ts";
 import type { TicketState, WaitReason } from "./states.ts";
-import { readPass, readTicket, signPass, signTicket } from "./token.ts";
+import { readPass, readTicket, signPass, signTicket, type Ticket } from "./token.ts";
 import { type Visit, visit, visitKeys } from "./visit.ts";
 import { dueAfterMs, type Eta, etaOf, pollAfterMsOf } from "./wait.ts";
 
@@ -20,7 +20,7 @@ export interface TicketView {
   readonly ahead: number | null;
   readonly etaSeconds: Eta;
   readonly pollAfterMs: number;
-  /** `turn` less the public document's `admitted` is the position or, where people have left, a little more. */
+  /** The position is `turn` less the public document's `admitted` or, where people have left, a little less. */
   readonly turn: number | null;
   /** Why nobody moves at the moment. */
   readonly reason?: WaitReason | undefined;
@@ -50,14 +50,15 @@ function shownOf(ctx: TicketCtx, visitor: Visitor) {
   if (pass && "pass" in pass) {
     const { epoch, series, number, expiresAt } = pass.pass;
     const args = { shownEpoch: epoch, shownSeries: series, place: number, untilMs: expiresAt - nowMs };
-    return { args: { shown: "pass", ...args }, ahead: undefined };
+    return { args: { shown: "pass", ...args }, ticket: undefined };
   }
   const ticket = visitor.ticket === undefined ? undefined : readTicket(ctx.roomKeys, visitor.ticket, visitor);
   if (ticket && "ticket" in ticket) {
-    const { epoch, place, dueAt, ahead } = ticket.ticket;
-    return { args: { shown: "ticket", shownEpoch: epoch, shownSeries: 0, place, untilMs: dueAt }, ahead };
+    const { epoch, place, dueAt } = ticket.ticket;
+    const args = { shown: "ticket", shownEpoch: epoch, shownSeries: 0, place, untilMs: dueAt };
+    return { args, ticket: ticket.ticket };
   }
-  return { args: NOTHING, ahead: undefined };
+  return { args: NOTHING, ticket: undefined };
 }
 
 /**
@@ -80,7 +81,7 @@ async function go(
   switch (reply.word) {
     case "created":
     case "found":
-      return { word: reply.word, ticket: viewOf(ctx, visitor, reply, shown.ahead) };
+      return { word: reply.word, ticket: viewOf(ctx, visitor, reply, shown.ticket) };
     case "unknown":
       return { word: "unknown", detail: `You have no ticket of waiting room "${roomId}".` };
     case "room-full":
@@ -99,7 +100,7 @@ async function go(
   }
 }
 
-function viewOf(ctx: TicketCtx, visitor: Visitor, it: Visit, shownAhead: number | undefined): TicketView {
+function viewOf(ctx: TicketCtx, visitor: Visitor, it: Visit, shown: Ticket | undefined): TicketView {
   const { roomId, userId } = visitor;
   const { number, standing, epoch, series } = it;
   if (standing !== "waiting") {
@@ -113,6 +114,8 @@ function viewOf(ctx: TicketCtx, visitor: Visitor, it: Visit, shownAhead: number 
       passExpiresAt: expiresAt,
     };
   }
+  // An older ticket of another visit says nothing of this one's place.
+  const shownAhead = shown?.place === it.place ? shown.ahead : undefined;
   const pausedMs = Math.max(it.opensMs, it.graceMs);
   // While people come back to a room that was lost, its line says nothing: what was shown last still holds, and who shows nothing
   // hears no place rather than one that would get worse.

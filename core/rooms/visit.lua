@@ -33,7 +33,7 @@ local call, floor, min, max = redis.call, math.floor, math.min, math.max
 local OPENED, UNARMED = 1, 2
 local DRAWN, NUMBERS = -2 ^ 52, 2 ^ 26
 local SWEEP_MS, MEASURE_MS, FAST_SECONDS, SLOW_SECONDS = 50, 250, 6, 40
-local SLOT_MS, SLOTS = 62.5, 16
+local SLOT_MS, SLOTS, BURST_SECONDS, PRIOR_SECONDS = 31.25, 32, 0.5, 3
 
 local packed = call('MGET', rules, state)
 if not packed[1] or not packed[2] then return { 'missing' } end
@@ -59,7 +59,7 @@ if wall >= fromMs and wall < toMs then
 end
 if latch < OPENED and wall >= opensAt then latch, dirty = latch + OPENED, true end
 local limit = rate * pace
-level = min(level + passed / 1000 * limit, max(1, limit))
+level = min(level + passed / 1000 * limit, max(1, limit * BURST_SECONDS))
 local isGrace = clock < graceUntil
 local isServing = open == 1 and latch >= OPENED and not isGrace
 
@@ -177,7 +177,7 @@ end
 
 -- Whose turn it is. A head who has stopped polling is passed over, and dropped by a sweep.
 if mayAdmit and line > 0 then
-  -- Not more in any one second than the rate allows: what was admitted lately, by sixteenths of a second.
+  -- Not more in any one second than the rate allows: what was admitted lately, by parts of a second.
   local slot, recent, here, kept = floor(clock / SLOT_MS), 0, 0, {}
   for past, count in string.gmatch(string.sub(packed[2], from), '(%d+):(%d+)') do
     if tonumber(past) >= slot - SLOTS then
@@ -191,7 +191,7 @@ if mayAdmit and line > 0 then
     local names = {}
     for i = 1, #heads / 2 do names[i] = heads[2 * i - 1] end
     local seen = call('ZMSCORE', beats, unpack(names))
-    local turn, ended, named, claimMs = {}, {}, {}, min(passMs, 1.5 * beatMs)
+    local turn, ended, named, claimMs = {}, {}, {}, 1.5 * beatMs
     for i = 1, #names do
       if seen[i] and tonumber(seen[i]) > tonumber(staleBeat) then
         local theirs, untilClock, sign = tonumber(heads[2 * i]), clock + claimMs, -1
@@ -224,11 +224,12 @@ if sweeps and clock - measuredAt >= MEASURE_MS then
   local seconds = (clock - measuredAt) / 1000
   if isServing and line > 0 then
     local perSecond = (admitted - measuredAdmitted) / seconds
-    -- Until an average has its length behind it, it is the plain one of all that was measured.
+    -- Until an average has its length behind it, it is the plain one of all that was measured; and before there is much of
+    -- that, of what the room should do: a first look is a burst, or a pause after one.
+    if fast < 0 then fast, slow, measuredFor = limit, limit, PRIOR_SECONDS end
     measuredFor = min(measuredFor + seconds, SLOW_SECONDS)
     local near = max(1 - math.exp(-seconds / FAST_SECONDS), seconds / measuredFor)
     local far = max(1 - math.exp(-seconds / SLOW_SECONDS), seconds / measuredFor)
-    fast, slow = max(fast, 0), max(slow, 0)
     fast, slow = fast + near * (perSecond - fast), slow + far * (perSecond - slow)
     drops = drops + near * ((dropped - measuredDropped) / seconds - drops)
   else

@@ -96,7 +96,7 @@ export const showRoom = contract({
   method: "GET",
   path: "/rooms/{roomId}",
   who: "anyone",
-  summary: "One waiting room, live; cacheable for a second. A number less serving is at most the position",
+  summary: "One waiting room, live; cacheable for a second. A position is at most the number less serving",
   params: z.object({ roomId }),
   answers: { found: room },
   refusals: ["unknown", "recovering", "unavailable"],
@@ -132,7 +132,7 @@ const ticket = z.object({
   ahead: z.nullable(count),
   etaSeconds: z.object({ low: count, high: count }),
   pollAfterMs: count,
-  /** `turn` less `admitted` of the public document is at most the position. */
+  /** The position is at most this less `admitted` of the public document. */
   turn: z.nullable(count),
   reason: z.optional(z.enum(WAIT_REASONS)),
   /** Proof of the place. Sent along as Waiting-Room-Ticket, it finds the place in a room that was lost. */
