@@ -13,7 +13,7 @@ import { consumers, fallbackFile, routes, schedules } from "../functions/routes.
 type Files = ReadonlyMap<string, string>;
 
 const ROOT = join(import.meta.dirname, "..");
-const ROOMS = ["core", "functions", "infra", "local", "tests", "k6"] as const;
+const ROOMS = ["core", "functions", "infra", "local", "web", "tests", "k6"] as const;
 /** This file spells out what is banned, so the words of its texts are not held against it. */
 const SELF = "tests/house.test.ts";
 
@@ -128,8 +128,9 @@ const MAY_ENTER: Readonly<Record<string, readonly string[]>> = {
   core: ["core"],
   functions: ["functions", "core"],
   infra: ["infra"],
-  local: ["local", "infra", "functions", "core"],
-  tests: ["tests", "k6", "local", "infra", "functions", "core", "root"],
+  local: ["local", "infra", "functions", "core", "web"],
+  web: ["web"],
+  tests: ["tests", "k6", "web", "local", "infra", "functions", "core", "root"],
   k6: ["k6"],
   root: ["infra"],
 };
@@ -162,6 +163,7 @@ function vendorFault(from: string, specifier: string): string | undefined {
   const name = packageOf(specifier);
   const room = roomOf(from);
   if (room === "k6" && name !== "k6") return "k6 has no packages but its own";
+  if (room === "web") return "a page brings nothing along";
   const vendor = Object.hasOwn(VENDORS, name) ? VENDORS[name] : undefined;
   if (!vendor?.rooms.includes(room)) return undefined;
   const isDoor = vendor.doors.some((door) => (door.endsWith("/") ? from.startsWith(door) : from === door));
@@ -545,6 +547,8 @@ describe("the checker of imports", () => {
     ["local/stack.ts", 'import "../tests/setup/redis.ts"'],
     ["local/setup/run.mjs", 'import "../../tests/setup/redis.ts"'],
     ["k6/burst.js", 'import { WORDS } from "../core/words.ts"'],
+    ["web/waiting-room.ts", 'import { limits } from "../core/limits.ts"'],
+    ["web/waiting-room.ts", 'import { z } from "zod"'],
     ["k6/lib/words.js", 'import "zod"'],
     ["sst.config.ts", 'import "./functions/routes.ts"'],
     ["core/coupons/issue.ts", 'import { Redis } from "ioredis"'],

@@ -53,6 +53,12 @@ export const commands = {
     redis: true,
     programs: [typescript("local/chaos/main.ts")],
   },
+  crowd: {
+    typed: "npm run crowd",
+    summary: "let a crowd live in a waiting room, and judge what it saw",
+    redis: true,
+    programs: [typescript("local/crowd/main.ts")],
+  },
   load: {
     typed: "npm run load",
     summary: "run a k6 script against the system",

@@ -1,0 +1,61 @@
+import { randomInt } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { openProgress } from "../chaos/progress.ts";
+import { Interrupted, NoStack, takeSignals } from "../lease.ts";
+import { NoRush, obtainStack } from "../rush/stack.ts";
+import { holdCrowd } from "./crowd.ts";
+import { type Options, parseOptions, USAGE } from "./options.ts";
+import { holds, toJson, toText } from "./report.ts";
+
+/** Runs `npm run crowd`. @returns the exit status */
+async function main(argv: readonly string[]): Promise<number> {
+  const parsed = parseOptions(argv, () => randomInt(2 ** 32));
+  if ("help" in parsed) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  if ("mistake" in parsed) {
+    process.stderr.write(`${parsed.mistake}\n\n${USAGE}`);
+    return 2;
+  }
+  try {
+    return await crowd(parsed.options);
+  } catch (error) {
+    // The crowd goes on polling until this process ends.
+    if (error instanceof Interrupted) process.exit(error.status);
+    if (!(error instanceof NoRush || error instanceof NoStack)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return 1;
+  }
+}
+
+async function crowd(options: Options): Promise<number> {
+  const { interrupted } = takeSignals();
+  const { api, stack, stock, seed } = options;
+  const named = { ...(api === undefined ? {} : { api }), ...(stack === undefined ? {} : { stack }) };
+  // Of a rush's options only those that name a stack are looked at.
+  const lease = await obtainStack(
+    { users: options.people, concurrency: 1, duplicates: 0, wait: options.limit, stock, seed, ...named },
+    { say: (line) => process.stderr.write(`${line}\n`), interrupted },
+  );
+  try {
+    const held = holdCrowd(options, lease.stack, openProgress(process.stderr));
+    const result = await Promise.race([held, rejectionBy(interrupted)]);
+    // Whoever takes the JSON from standard output wants nothing else there.
+    (options.json === "-" ? process.stderr : process.stdout).write(`\n${toText(result)}`);
+    if (options.json === "-") process.stdout.write(toJson(result));
+    else if (options.json !== undefined) writeFileSync(options.json, toJson(result));
+    return holds(result) ? 0 : 1;
+  } finally {
+    await lease.stop();
+  }
+}
+
+function rejectionBy(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.throwIfAborted();
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
+}
+
+process.exitCode = await main(process.argv.slice(2));
