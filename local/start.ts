@@ -79,6 +79,7 @@ function banner({ file }: Stack, seconds: string): string {
     opensAt: new Date(now).toISOString(),
     closesAt: new Date(now + 86_400_000).toISOString(),
   });
+  const door = JSON.stringify({ capacity: 100, admitPerSecond: 1, passSeconds: 300 });
   return `
 firstcome is ready (${seconds})
 
@@ -100,7 +101,13 @@ Anyone sees the campaign; an operator creates another:
   OPERATOR=${token("olga", ',"scope":"operator"')}
   curl -s ${api}/campaigns -H "Authorization: Bearer $OPERATOR" -d '${flash}'; echo
 
-In another terminal: npm run rush -- --users 5000 --stock 500      Ctrl-C stops everything.
+A waiting room that lets one in every second; a campaign with "roomId":"door" would ask for its pass:
+
+  curl -s -X PUT ${api}/rooms/door -H "Authorization: Bearer $OPERATOR" -d '${door}'; echo
+  curl -s -X POST ${api}/rooms/door/tickets -H "Authorization: Bearer $ALICE"; echo
+  curl -s ${api}/rooms/door; echo
+
+In another terminal: npm run rush -- --users 5000 --stock 500, npm run crowd      Ctrl-C stops everything.
 `;
 }
 
