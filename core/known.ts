@@ -5,6 +5,15 @@ import type { Ctx } from "./context.ts";
  * means that Redis is blank: then nothing is known, and everything may be lost.
  */
 
+/** No id; it keeps a set that has no other member from being absent. */
+const NOBODY = "";
+
+/** Every id that Redis knows. */
+export async function knownIds(ctx: Pick<Ctx, "redis">, key: string): Promise<string[]> {
+  const members = (await ctx.redis.command("SMEMBERS", key)) as string[];
+  return members.filter((member) => member !== NOBODY);
+}
+
 /**
  * Makes sure that Redis knows every id. Does nothing unless the set is absent.
  * @param ids all of them; asked for only where they are needed
@@ -19,7 +28,7 @@ export async function registerAll(
   const all: string[] = [];
   for await (const id of ids()) all.push(id);
   // In one command: a set that holds only some of them would make the others unknown.
-  if (all.length > 0) await ctx.redis.command("SADD", key, ...all);
+  await ctx.redis.command("SADD", key, NOBODY, ...all);
   return all.length;
 }
 

@@ -126,8 +126,13 @@ export const limits = {
   /** People whom one visit drops or admits at most, and whom one call of the schedule does: a millisecond or two of Redis. */
   visitPeopleMost: 50,
   tickPeopleMost: 500,
-  /** How often the schedule looks at each live room. Polls admit in between. */
-  tickEveryMs: 250,
+  /** Such calls in one look, where that many want dropping or forgetting. */
+  tickCallsMost: 20,
+  /**
+   * How often the schedule looks at each live room. Polls admit in between. Four of it are a little longer than the second (and the
+   * part of one) in which no more than the rate may be admitted: with a shorter one every fifth look would find nothing to give.
+   */
+  tickEveryMs: 260,
   /** How long a public room document may come from memory. The contract's one second. */
   roomMemoryShownMs: 1_000,
   /** How long a container goes by a room's epoch and series that it has read: how long a revoked pass may still open. */
@@ -144,6 +149,12 @@ export const limits = {
   inflowStepMs: 1_000,
   inflowRiseBy: 0.15,
   inflowLeastPace: 0.02,
+  /** Fewer coupons than this that the ledger does not have yet say nothing of its speed: they may be stuck for reasons of their own. */
+  inflowIgnoredCoupons: 10,
+  /** A room was well at most so long before its loss was found, as far as anyone knows: older tickets find no place. */
+  roomOutageMostMs: 5 * 60_000,
+  /** The shortest time that people have to come back to a room that was lost: somebody who was told to retry is on the way. */
+  graceLeastMs: 5_000,
   /** The longest ETA of a waiting room. */
   roomEtaMostSeconds: 24 * 3_600,
   /** The shortest time between two polls that a room asks for. */

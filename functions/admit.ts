@@ -15,7 +15,7 @@ const ctx = { ...base, redis, table };
 const TEND_EVERY_MS = 1_000;
 /** Rooms and campaigns that were made meanwhile are seen after this. */
 const LIST_EVERY_MS = 10_000;
-/** A function has 60 s; the last look may take this long. */
+/** A function has 90 s; the last look may take this long. */
 const LOOK_MS = 3_000;
 
 /**
@@ -29,17 +29,20 @@ export async function handler(event?: { watchSeconds?: number }) {
   let listedAt = base.now();
   let seen = await tendAll(listed);
   let tendedAt = base.now();
-  while (seen.isLive && base.now() + limits.tickEveryMs + LOOK_MS < endsAt) {
+  while (seen.live.length > 0 && base.now() + limits.tickEveryMs + LOOK_MS < endsAt) {
     await sleep(limits.tickEveryMs);
     if (base.now() - listedAt >= LIST_EVERY_MS) {
       listed = await list().catch(keep(listed));
       listedAt = base.now();
     }
     if (base.now() - tendedAt >= TEND_EVERY_MS) {
-      seen = await tendAll(listed);
+      // Rooms where nobody is are looked at again when the list is.
+      const live = new Set(seen.live);
+      const isDue = ({ roomId }: RoomRecord) => listedAt >= tendedAt || live.has(roomId);
+      seen = await tendAll({ ...listed, records: listed.records.filter(isDue) });
       tendedAt = base.now();
     } else {
-      await Promise.all(listed.records.map((record) => lookAt(record.roomId)));
+      await Promise.all(seen.live.map(lookAt));
     }
   }
   return { rooms: seen.rooms };
@@ -79,22 +82,23 @@ async function tendAll({ records, campaigns }: Listed) {
         }
         return { ...look, ...(tended ?? { isLive: true }) };
       } catch (error) {
-        if (!(error instanceof StoreUnavailable)) throw error;
-        base.log("room-unclear", { roomId, reason: error.message });
+        // One room's fault is its own: the others go on.
+        base.log("room-unclear", { roomId, reason: String(error) });
         return { roomId, word: "recovering", isLive: true };
       }
     }),
   );
   const found = looks.filter((look) => look !== undefined);
-  return { isLive: found.some(({ isLive }) => isLive), rooms: found.map(({ isLive: _, ...look }) => look) };
+  const live = found.filter(({ isLive }) => isLive).map(({ roomId }) => roomId);
+  return { live, rooms: found.map(({ isLive: _, ...look }) => look) };
 }
 
 async function lookAt(roomId: string): Promise<Ticked | undefined> {
   try {
     return await tick(ctx, roomId);
   } catch (error) {
-    // Away now, back at the next look perhaps.
-    if (!(error instanceof StoreUnavailable)) throw error;
+    // Away now, back at the next look perhaps; the next second says what it is.
+    if (!(error instanceof StoreUnavailable)) base.log("room-unclear", { roomId, reason: String(error) });
     return undefined;
   }
 }

@@ -10,7 +10,7 @@ import { table } from "./stores/table.ts";
 
 const ctx = { ...base, redis, table, confirmations, deadLetters, couponSecret: couponSecret() };
 
-/** A step of a recovery that takes long ends after this and goes on in the next call; a function has 60 s. */
+/** A step of a recovery that takes long ends after this and goes on in the next call; a function has 90 s. */
 const STEP_MS = 5_000;
 const LOOK_EVERY_MS = 2_000;
 /** While something is being recovered, what it waits for comes within fractions of a second. */

@@ -62,6 +62,7 @@ export const consumers = { Confirmations: "confirm", DeadLetters: "triage" } as 
 export const schedules = {
   sweep: { file: "sweep", rate: "1 minute", input: {} },
   recover: { file: "recover", rate: "1 minute", input: { watchSeconds: 50 } },
-  admit: { file: "admit", rate: "1 minute", input: { watchSeconds: 50 } },
+  /** Longer than its rate: one watch ends when the next has begun, so that nobody is without. */
+  admit: { file: "admit", rate: "1 minute", input: { watchSeconds: 65 } },
   verify: { file: "verify", rate: "5 minutes", input: {} },
 } as const;

@@ -6,7 +6,7 @@ import { table } from "./stores/table.ts";
 
 const ctx = { ...base, redis, table, couponSecret: couponSecret() };
 
-/** Campaigns are begun to be verified until this long after the start; a function has 60 s. */
+/** Campaigns are begun to be verified until this long after the start; a function has 90 s. */
 const BEGIN_MS = 30_000;
 
 /** Compares the stores of every live campaign, keeps each result and says how many differences there are. */

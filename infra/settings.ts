@@ -9,7 +9,8 @@ export const functionSeconds = {
   api: 10,
   /** Ten confirmations: two writes each, then one call to Redis; all of them timing out takes four seconds. */
   consumer: 6,
-  schedule: 60,
+  /** The longest watch (functions/routes.ts), and its last look. */
+  schedule: 90,
 } as const;
 
 /** API Gateway's own limits, which the local gateway keeps as well. HTTP API quotas: payload 10 MB, integration 30 s. */

@@ -117,13 +117,22 @@ describe("what stands behind a room", () => {
     await Promise.all([parts.campaign({ roomId, ...over }), parts.campaign()]);
     expect((await campaignsByRoom(parts.ctx)).get(roomId)?.sort()).toEqual([a, b].sort());
     expect(await backendOf(parts.ctx, [a, b])).toEqual({ lateMs: 0, isThrottled: false });
-    // An issuance of nine seconds ago that the ledger does not have.
-    await parts.ctx.redis.command("XADD", keys.outbox(b), `${Date.now() - 9_000}-0`, "x", "u");
+    // Issuances of nine seconds ago that the ledger does not have.
+    const at = Date.now() - 9_000;
+    for (let i = 0; i < limits.inflowIgnoredCoupons; i++)
+      await parts.ctx.redis.command("XADD", keys.outbox(b), `${at}-${i}`, "x", `u${i}`);
     // Nothing has moved for nine seconds: as long again, and its own turn.
     const { lateMs } = await backendOf(parts.ctx, [a, b]);
     expect(lateMs).toBeGreaterThanOrEqual(9_000);
     expect(lateMs).toBeLessThan(20_000);
     expect(await backlogOf(parts.ctx, a)).toEqual({ depth: 0, oldestMs: 0, expectedMs: 0, refusedAt: undefined });
+  });
+
+  test("a coupon that is stuck for reasons of its own slows nobody down", async () => {
+    const { roomId } = await openRoom(parts.ctx);
+    const campaignId = await parts.campaign({ roomId });
+    await parts.ctx.redis.command("XADD", keys.outbox(campaignId), `${Date.now() - 600_000}-0`, "x", "u");
+    expect(await backendOf(parts.ctx, [campaignId])).toMatchObject({ lateMs: 0 });
   });
 
   test("a ledger that refuses writes is noted by the persister, and forgotten after some seconds", async () => {

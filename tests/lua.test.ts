@@ -374,11 +374,11 @@ describe("what a script says it only reads", () => {
     member: memberOf(user),
     user,
     key: key === "" ? "" : createHash("sha256").update(key).digest().subarray(0, 8),
-    keyText: key,
     perUser,
+    replayOnly: "",
   });
-  const ask = (campaignId: string, user: string, key = ""): Promise<IssueReply> =>
-    redis.door.run(issueScript, place(campaignId), askArgs(user, key));
+  const ask = (campaignId: string, user: string, key = "", replayOnly = ""): Promise<IssueReply> =>
+    redis.door.run(issueScript, place(campaignId), { ...askArgs(user, key), replayOnly });
 
   const info = async (section: string) => String(await redis.door.command("INFO", section));
   const figure = (text: string, name: string) => Number(new RegExp(`^${name}:(\\d+)`, "m").exec(text)?.[1]);
@@ -476,7 +476,7 @@ describe("what a script says it only reads", () => {
     };
     expect(await run(showCampaign)).toEqual(expect.arrayContaining(["found", 3, 1]));
     expect(await run(holding, memberOf("holder"), "2", "10")).toEqual(expect.arrayContaining(["found", 1]));
-    await expect(run(issueScript, memberOf("new"), "new", "", "", "1")).rejects.toThrow("read-only");
+    await expect(run(issueScript, memberOf("new"))).rejects.toThrow("read-only");
   });
 
   const replays: [string, string][] = [
@@ -493,7 +493,7 @@ describe("what a script says it only reads", () => {
 
   /** How to bring a campaign to where it refuses a stranger with each word. */
   const refusals: Readonly<
-    Record<Exclude<IssueReply["word"], "issued" | "replayed">, (id: string) => Promise<unknown>>
+    Record<Exclude<IssueReply["word"], "issued" | "replayed" | "pass-required">, (id: string) => Promise<unknown>>
   > = {
     missing: async () => {},
     recovering: (id) => make(id, { armed: false }),
@@ -528,6 +528,16 @@ describe("what a script says it only reads", () => {
     await expectReadOnly(refused);
   });
 
+  test("whoever may only hear an earlier answer hears that, or that a pass is needed, and nothing is written", async () => {
+    await make("earlier");
+    await ask("earlier", "holder", "key");
+    const again = (user: string) => ask("earlier", user, "key", "1");
+    expect(await again("holder")).toMatchObject({ word: "replayed", ticket: 1 });
+    expect(await again("stranger")).toEqual({ word: "pass-required" });
+    await expectReadOnly(() => again("stranger"));
+    await expectReadOnly(() => again("holder"));
+  });
+
   test("a campaign that is fenced refuses without a write", async () => {
     await make("fenced");
     await redis.door.command("SETRANGE", keys.tally("fenced"), 8, Buffer.of(GATE.fenced));
@@ -537,6 +547,6 @@ describe("what a script says it only reads", () => {
 
   test("the refusals above are all that the script's header lists", () => {
     const listed = readHeader(splitText(issueScript.text).header).replies.map((reply) => reply.word);
-    expect([...Object.keys(refusals), "issued", "replayed"].sort()).toEqual(listed.sort());
+    expect([...Object.keys(refusals), "issued", "replayed", "pass-required"].sort()).toEqual(listed.sort());
   });
 });

@@ -4,6 +4,7 @@ import { keys } from "../core/keys.ts";
 import { limits } from "../core/limits.ts";
 import { attach, readRoom } from "../core/rooms/attach.ts";
 import { passGate } from "../core/rooms/gate.ts";
+import { revokePasses } from "../core/rooms/room.ts";
 import { rooms } from "../core/rooms/room-records.ts";
 import { tend, tick } from "../core/rooms/tick.ts";
 import { pollTicket, type TicketView, takeTicket } from "../core/rooms/ticket.ts";
@@ -97,15 +98,23 @@ describe("Redis killed with 5,000 waiting, and back empty", () => {
     const random = seeded(4).next;
     const node = await nodes.add();
     const ctx = onNode(node);
-    const room = await openRoom(ctx, { capacity: 100, admitPerSecond: 100, heartbeatSeconds: HEARTBEAT_SECONDS });
+    const rules = { capacity: 100, admitPerSecond: 200, heartbeatSeconds: HEARTBEAT_SECONDS };
+    const room = await openRoom(ctx, { ...rules, open: false });
     const everyone = await fill(room, 5_100);
+    // Whoever is going in has stood in line, and has the ticket of it.
+    const oldTickets = new Map(everyone.map((person) => [person.userId, person.shown.ticket ?? ""]));
+    await room.put({ open: true });
     await room.jump(1_000);
+    await pollAll(room, everyone, random);
+    nowMs += 4_000;
     await pollAll(room, everyone, random);
     await tendOnce(ctx, room.roomId);
     const inside = everyone.filter(({ ticket }) => ticket.state === "admitted");
     const line = everyone.filter(({ ticket }) => ticket.state === "waiting");
     expect(inside).toHaveLength(100);
     expect(line).toHaveLength(5_000);
+    /** How often each number was let in, as their holders learned it. */
+    const admissions = new Map(inside.map(({ ticket }) => [ticket.number, 1]));
     const before = new Map(everyone.map((person) => [person.userId, person.ticket]));
 
     await node.kill();
@@ -113,10 +122,17 @@ describe("Redis killed with 5,000 waiting, and back empty", () => {
     expect(await takeTicket(ctx, { roomId: room.roomId, userId: "early" })).toMatchObject({ word: "recovering" });
     await tick(ctx, room.roomId);
 
-    // A tenth does not come back. Somebody new comes first of all.
-    const returning = everyone.filter((_, i) => i % 10 !== 3);
+    // A tenth does not come back, and of those inside a tenth shows the ticket of before in place of the pass. Somebody new comes
+    // first of all.
+    const returning = everyone.filter((_, i) => i % 10 !== 3 && i % 10 !== 7);
+    const cheats = inside.filter((person) => everyone.indexOf(person) % 10 === 7);
+    expect(cheats.length).toBeGreaterThan(5);
     const newcomer: Person = { userId: "newcomer", ticket: await room.take("newcomer"), shown: {} };
     expect(newcomer.ticket.number).toBeGreaterThan(limits.numbersAhead - 1);
+    for (const { userId } of cheats) {
+      const shown = { roomId: room.roomId, userId, ticket: oldTickets.get(userId) };
+      expect(await pollTicket(ctx, shown)).toMatchObject({ word: "unknown" });
+    }
     expect(await pollAll(room, returning, random)).toEqual([]);
     let worse = 0;
     for (const { userId, ticket } of returning) {
@@ -143,16 +159,12 @@ describe("Redis killed with 5,000 waiting, and back empty", () => {
 
     // All the rest goes in, in the order of the numbers; each once.
     await room.put({ capacity: 10_000, admitPerSecond: 1_000 });
-    const insideAgain = returning.filter(({ ticket }) => ticket.state === "admitted").map(({ userId }) => userId);
-    const admissions = new Map(insideAgain.map((userId) => [userId, 1]));
-    for (const { userId } of inside)
-      if (before.get(userId)?.state === "admitted") expect(admissions.get(userId) ?? 1).toBe(1);
     for (let i = 0; i < 40 && left.some(({ ticket }) => ticket.state === "waiting"); i++) {
       await room.wait(250);
       const still = left.filter(({ ticket }) => ticket.state === "waiting");
       await pollAll(room, still, random);
       const turned = still.filter(({ ticket }) => ticket.state === "admitted");
-      for (const { userId } of turned) admissions.set(userId, (admissions.get(userId) ?? 0) + 1);
+      for (const { ticket } of turned) admissions.set(ticket.number, (admissions.get(ticket.number) ?? 0) + 1);
       // Everyone who is in came before everyone who still waits.
       const [, next] = (await ctx.redis.command("ZRANGE", keys.waiting(room.roomId), 0, 0, "WITHSCORES")) as string[];
       const serving = (await readRoom(ctx, room.roomId))?.serving ?? 0;
@@ -214,6 +226,51 @@ describe("after a room was emptied", () => {
     expect(await takeTicket(ctx, visitor)).toMatchObject({ word: "created", ticket: { state: "waiting" } });
   });
 
+  test("a pass is taken back as long as it lasts, also after the time that tickets have", async () => {
+    const { ctx, room, first } = await smallRoom(await nodes.add());
+    await ctx.redis.command("FLUSHALL");
+    await tick(ctx, room.roomId);
+    await room.put({ open: false });
+    await room.jump(2 * HEARTBEAT_SECONDS * 1_000);
+    expect(await room.poll(first.userId, first.shown)).toMatchObject({
+      state: "admitted",
+      number: first.ticket.number,
+    });
+  });
+
+  test("a pass that does not count any more does not hide the ticket of the visit after it", async () => {
+    const { ctx, room, first } = await smallRoom(await nodes.add());
+    expect(await revokePasses(ctx, room.roomId)).toMatchObject({ word: "changed" });
+    await room.put({ open: false });
+    holds(first, await room.take(first.userId));
+    const { number } = first.ticket;
+    expect(first.ticket).toMatchObject({ state: "waiting", number: 11 });
+    expect(first.shown.pass).toBeDefined();
+    await ctx.redis.command("FLUSHALL");
+    await tick(ctx, room.roomId);
+    expect(await room.poll(first.userId, first.shown)).toMatchObject({ state: "waiting", number });
+  });
+
+  test("there is time to come back for whoever was told to retry, however short the heartbeat", async () => {
+    const node = await nodes.add();
+    const ctx = onNode(node);
+    const room = await openRoom(ctx, { heartbeatSeconds: 1, open: false });
+    const { token = "", number } = await room.take("u");
+    await ctx.redis.command("FLUSHALL");
+    await tick(ctx, room.roomId);
+    await room.jump(limits.graceLeastMs - 1_000);
+    expect(await room.poll("u", { ticket: token })).toMatchObject({ number });
+  });
+
+  test("a room that nobody had looked after for long takes no tickets from before that", async () => {
+    const { ctx, room, third } = await smallRoom(await nodes.add());
+    nowMs += limits.roomOutageMostMs + 60_000;
+    await ctx.redis.command("FLUSHALL");
+    await tick(ctx, room.roomId);
+    const shown = { roomId: room.roomId, userId: third.userId, ticket: third.shown.ticket };
+    expect(await pollTicket(ctx, shown)).toMatchObject({ word: "unknown" });
+  });
+
   test("another's ticket, one that nobody signed, and one of this epoch find no place", async () => {
     const { ctx, room, third, last } = await smallRoom(await nodes.add());
     await ctx.redis.command("FLUSHALL");
@@ -257,7 +314,7 @@ describe("after a room was emptied", () => {
     expect(await room.poll(last.userId, last.shown)).toMatchObject({ position: 8, reason: "rebuilt" });
     await room.leave(third.userId);
     const again = await room.poll(last.userId, last.shown);
-    expect([again.position, again.reason]).toEqual([7, undefined]);
+    expect([again.position, again.reason]).toEqual([7, "closed"]);
   });
 
   test("and emptied again while people came back, those who had not come yet still find their places", async () => {

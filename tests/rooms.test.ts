@@ -1,15 +1,18 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { keys } from "../core/keys.ts";
+import { knownIds } from "../core/known.ts";
 import { limits } from "../core/limits.ts";
 import { memberOf } from "../core/member.ts";
-import { readRoom } from "../core/rooms/attach.ts";
+import { readRoom, registerRooms } from "../core/rooms/attach.ts";
 import { drawnPlaceOf, putRoom, roomMemory, showRoom } from "../core/rooms/room.ts";
-import { tick } from "../core/rooms/tick.ts";
+import { rooms } from "../core/rooms/room-records.ts";
+import { tend, tick } from "../core/rooms/tick.ts";
 import { leaveRoom, pollTicket, takeTicket } from "../core/rooms/ticket.ts";
 import { dueAfterMs, etaOf, pollAfterMsOf } from "../core/rooms/wait.ts";
 import { unique } from "./setup/client.ts";
 import { type Parts, startParts } from "./setup/parts.ts";
+import { startRedis } from "./setup/redis.ts";
 import { openRoom, type TestRoom } from "./setup/room.ts";
 
 /** Waiting rooms: G8, against a real Redis. Time passes by moving the room's memory of its last visit, so nothing waits. */
@@ -186,6 +189,40 @@ describe("admission", () => {
     expect(await leftMs(renewing)).toBeGreaterThan(9_000);
   });
 
+  test("is no faster and hardly slower than the rate, with the schedule alone", async () => {
+    for (const rate of [1, 2, 5, 20, 100]) {
+      const room = await openRoom(parts.ctx, {
+        capacity: 10_000,
+        admitPerSecond: rate,
+        open: false,
+        heartbeatSeconds: 300,
+      });
+      const people = names(21 * rate + 10);
+      for (let from = 0; from < people.length; from += 100)
+        await Promise.all(people.slice(from, from + 100).map((it) => room.take(it)));
+      await room.put({ open: true });
+      for (let passed = 0; passed < 20_000; passed += limits.tickEveryMs) {
+        await room.jump(limits.tickEveryMs);
+        await room.tick();
+      }
+      const { admitted } = await factsOf(room);
+      // A look every quarter of a second hits a small rate's moments less well than a crowd's polls do.
+      expect(admitted, `at ${rate} a second`).toBeGreaterThanOrEqual((rate < 5 ? 0.85 : 0.95) * 20 * rate - 1);
+      // What may be admitted at once, and the time that the test itself takes.
+      expect(admitted, `at ${rate} a second`).toBeLessThanOrEqual(21.5 * rate + 1);
+    }
+  });
+
+  test("renews no pass where more are inside than may be", async () => {
+    const room = await openRoom(parts.ctx, { capacity: 4, passSeconds: 4, renewable: true, admitPerSecond: 20 });
+    for (const user of names(4)) expect((await room.take(user)).state).toBe("admitted");
+    await room.put({ capacity: 2 });
+    await room.jump(3_000);
+    for (const user of names(4)) await room.poll(user);
+    await room.jump(1_200);
+    expect(await factsOf(room)).toMatchObject({ active: 0 });
+  });
+
   test("stops while the room is closed, and loses no place by it", async () => {
     const room = await openRoom(parts.ctx, { open: false });
     await takeAll(room, names(3));
@@ -273,6 +310,32 @@ describe("who stops polling", () => {
     expect(await factsOf(room)).toMatchObject({ waiting: 3, dropped: 7 });
     for (const [i, user] of alive.entries()) expect(await room.poll(user)).toMatchObject({ position: i + 1 });
     expect(await room.poll("u1")).toMatchObject({ state: "expired", number: 1 });
+  });
+
+  test("keeps the place, or the pass that waits, of whoever was told to poll by a longer heartbeat", async () => {
+    const room = await openRoom(parts.ctx, { open: false, heartbeatSeconds: 60, admitPerSecond: 10, capacity: 1 });
+    const [first, second] = await takeAll(room, ["first", "second"]);
+    const told = Math.max(first?.pollAfterMs ?? 0, second?.pollAfterMs ?? 0);
+    await room.put({ heartbeatSeconds: 2, open: true });
+    await room.wait(told);
+    expect(await room.poll("first")).toMatchObject({ state: "admitted" });
+    expect(await room.poll("second")).toMatchObject({ state: "waiting", position: 1 });
+    // Then the shorter one holds.
+    await room.wait(90_000);
+    expect(await room.poll("second")).toMatchObject({ state: "expired" });
+  });
+
+  test("is nobody who could not poll: an outage takes neither places nor passes that were not collected yet", async () => {
+    const room = await openRoom(parts.ctx, { heartbeatSeconds: 10, capacity: 2, admitPerSecond: 4, open: false });
+    await takeAll(room, names(3));
+    await room.put({ open: true });
+    await room.wait(1_000);
+    expect(await factsOf(room)).toMatchObject({ admitted: 2 });
+    await room.jump(600_000);
+    await room.tick();
+    expect(await room.poll("u1")).toMatchObject({ state: "admitted" });
+    expect(await room.poll("u2")).toMatchObject({ state: "admitted" });
+    expect(await room.poll("u3")).toMatchObject({ state: "waiting", position: 1 });
   });
 
   test("is not dropped before one and a half heartbeats have passed", async () => {
@@ -382,11 +445,52 @@ describe("before the opening", () => {
     }
   });
 
+  test("a ticket before the draw does not say where it will stand, so nobody can draw until it is a good place", async () => {
+    const room = await openRoom(parts.ctx, { order: "shuffle", opensAt: Date.now() + HOUR });
+    const claimsOf = (token = "") => JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
+    const tickets = await takeAll(room, names(20));
+    for (const { token, number } of tickets) {
+      const { due: _, ...claims } = claimsOf(token);
+      const user = `u${number}`;
+      expect(claims).toEqual({ sub: user, aud: room.roomId, num: number, drw: 1, ahd: -1, epo: 0 });
+    }
+    // Neither does anything else that differs from one to the next.
+    for (const { token: _, number: __, pollAfterMs: ___, etaSeconds: ____, ...rest } of tickets)
+      expect(rest).toEqual({
+        roomId: room.roomId,
+        state: "waiting",
+        position: null,
+        ahead: null,
+        turn: null,
+        reason: "opens-later",
+      });
+  });
+
   test("an order is not drawn over people who have places", async () => {
     const room = await openRoom(parts.ctx, { open: false });
     await takeAll(room, names(2));
     await expect(room.put({ order: "shuffle", opensAt: Date.now() + HOUR })).rejects.toThrow("2 people wait");
     expect(await room.poll("u2")).toMatchObject({ position: 2 });
+  });
+
+  test("nor over people whom Redis has lost and who are coming back", async () => {
+    const room = await openRoom(parts.ctx, { open: false });
+    await takeAll(room, names(2));
+    await parts.ctx.redis.command("DEL", keys.rules(room.roomId), keys.state(room.roomId), keys.waiting(room.roomId));
+    await expect(room.put({ order: "shuffle", opensAt: Date.now() + HOUR })).rejects.toThrow("being recovered");
+    await room.put({ order: "arrival", opensAt: undefined });
+    await expect(room.put({ order: "shuffle", opensAt: Date.now() + HOUR })).rejects.toThrow("being recovered");
+  });
+
+  test("an hour that was moved shuts the door, also where the room was rebuilt in between", async () => {
+    const room = await openRoom(parts.ctx, { open: true });
+    await room.take("early");
+    // Another server, as after a failover.
+    await parts.ctx.redis.command("SETRANGE", keys.state(room.roomId), 30, "0".repeat(40));
+    await room.put({ opensAt: Date.now() + HOUR });
+    await room.jump(60_000);
+    expect(await room.take("late")).toMatchObject({ state: "waiting", reason: "opens-later" });
+    expect(await showRoom(parts.ctx, room.roomId)).toMatchObject({ room: { state: "scheduled" } });
   });
 
   test("a draw is fair: over 200 seeds every place falls to the first comer about as often", () => {
@@ -426,6 +530,52 @@ describe("a room", () => {
       expect(await ask(parts.ctx, visitor)).toMatchObject({ word: "unknown" });
     expect(await showRoom(parts.ctx, visitor.roomId)).toMatchObject({ word: "unknown" });
     expect(await tick(parts.ctx, visitor.roomId)).toMatchObject({ word: "recovering" });
+  });
+
+  test("says why nobody moves while it is closed", async () => {
+    const room = await openRoom(parts.ctx, { open: false });
+    expect(await room.take("u")).toMatchObject({ state: "waiting", reason: "closed" });
+  });
+
+  test("shows the rate that it was given, however odd", async () => {
+    for (const admitPerSecond of [0.00001, 1 / 3, 0.1, 9_999.5]) {
+      const room = await openRoom(parts.ctx, { admitPerSecond });
+      expect(await showRoom(parts.ctx, room.roomId)).toMatchObject({ room: { admitPerSecond } });
+    }
+  });
+
+  test("goes on being tended with rules that wait for an empty line", async () => {
+    const room = await openRoom(parts.ctx, { open: false });
+    await room.take("u");
+    const record = await rooms.get(parts.ctx, room.roomId);
+    if (!record) throw new Error("no record");
+    // As a change leaves it that was cut off between the ledger and Redis.
+    const drawn = { ...record, version: record.version + 1, order: "shuffle" as const, seed: "f".repeat(32) };
+    await rooms.putNext(parts.ctx, { ...drawn, opensAt: Date.now() + 3_600_000 });
+    const next = await rooms.get(parts.ctx, room.roomId);
+    if (!next) throw new Error("no record");
+    const before = Date.now();
+    expect(await tend(parts.ctx, next, { lateMs: 0, isThrottled: false })).toMatchObject({ pace: 1 });
+    expect(await rooms.seenAt(parts.ctx, room.roomId)).toBeGreaterThanOrEqual(before);
+    expect(await room.poll("u")).toMatchObject({ position: 1 });
+  });
+
+  test("that nobody has put is unknown on a server that has never had one, once the schedule has looked", async () => {
+    const fresh = await startRedis();
+    try {
+      const ctx = {
+        ...parts.ctx,
+        redis: fresh.door,
+        table: { ...parts.ctx.table, query: async () => ({ items: [], more: false }) },
+      };
+      const visitor = { roomId: unique("none"), userId: "u" };
+      expect(await takeTicket(ctx, visitor)).toMatchObject({ word: "recovering" });
+      expect(await registerRooms(ctx)).toBe(0);
+      expect(await takeTicket(ctx, visitor)).toMatchObject({ word: "unknown" });
+      expect(await knownIds(ctx, keys.rooms)).toEqual([]);
+    } finally {
+      await fresh.stop();
+    }
   });
 
   test("is one after twenty operators put it at once, with the rules of one of them", async () => {

@@ -14,13 +14,16 @@
 --      perUser          coupons that one user may hold; empty for 1
 --      user             the user as the outbox carries it; empty where it equals the member
 --      key              8 bytes of the idempotency key's digest, or empty
+--      replayOnly       1 for somebody who may hear an earlier answer again and get nothing new, or empty
 --
 -- Replies: issued outboxId ticket nth etaMs epoch | replayed issuedAtMs ticket nth etaMs | limit-reached
---          sold-out version | not-open opensAtMs nowMs | closed | paused | recovering | missing
+--          sold-out version | not-open opensAtMs nowMs | closed | paused | recovering | missing | pass-required
 local tally, bucket, outbox, free = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local member, perUser, user, key = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local member, perUser, user, key, replayOnly = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local call = redis.call
 local FREED, UNARMED, FENCED = 8, 16, 32
+
+if key == '' then key = nil end
 
 local packed = call('GET', tally)
 if not packed then return { 'missing' } end
@@ -45,6 +48,7 @@ while held do
   field = nth .. '\31' .. member
   held = call('HGET', bucket, field)
 end
+if replayOnly == '1' then return { 'pass-required' } end
 if seat then
   nth = seat
   field = nth == 1 and member or nth .. '\31' .. member

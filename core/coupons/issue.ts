@@ -19,6 +19,7 @@ export type IssueReply =
   | { word: "sold-out"; version: number }
   | { word: "not-open"; opensAt: number; now: number }
   | { word: "limit-reached" }
+  | { word: "pass-required" }
   | { word: "closed" }
   | { word: "paused" }
   | { word: "recovering" }
@@ -28,7 +29,7 @@ export const issueScript = defineScript(
   "issue",
   issueText,
   ["tally", "bucket", "outbox", "free"],
-  ["member", "perUser", "user", "key"],
+  ["member", "perUser", "user", "key", "replayOnly"],
   (raw): IssueReply => {
     const [word, ...facts] = Array.isArray(raw) ? raw : [];
     const [first = 0, second = 0, nth = 0, etaMs = 0, epoch = 0] = facts.map(Number);
@@ -42,6 +43,7 @@ export const issueScript = defineScript(
       case "not-open":
         return { word, opensAt: first, now: second };
       case "limit-reached":
+      case "pass-required":
       case "closed":
       case "paused":
       case "recovering":
@@ -59,6 +61,7 @@ export function issueCall(
   userId: string,
   member: Buffer,
   key: Buffer,
+  replayOnly = false,
 ) {
   const { campaignId, buckets, perUser } = about;
   return {
@@ -73,6 +76,7 @@ export function issueCall(
       perUser: perUser === 1 ? "" : perUser,
       user: member.equals(Buffer.from(userId)) ? "" : userId,
       key,
+      replayOnly: replayOnly ? "1" : "",
     },
   };
 }
@@ -82,7 +86,14 @@ export interface IssueRequest {
   readonly userId: string;
   readonly idempotencyKey?: string | undefined;
   /** Asked where the campaign stands behind a waiting room: why this user may not pass, if so. Without it nobody passes. */
-  readonly stop?: ((roomId: string) => Promise<Refusal | undefined>) | undefined;
+  readonly stop?: ((roomId: string) => Promise<Stop | undefined>) | undefined;
+}
+
+/** Why somebody may not pass a waiting room. */
+export interface Stop {
+  readonly refusal: Refusal;
+  /** Whether this user was inside once: an earlier answer may be heard again, though nothing new is given. */
+  readonly mayReplay: boolean;
 }
 
 /** What whoever has no valid pass of a room hears. */
@@ -116,10 +127,10 @@ export function issuer(soldOut: SoldOutMemory): (ctx: IssueCtx, request: IssueRe
     const { campaignId, userId } = request;
     const about = await recall(ctx, campaignId);
     if (!about) return refuseMissing(ctx, campaignId);
-    if (about.roomId !== undefined) {
-      const stopped = request.stop ? await request.stop(about.roomId) : needsPass(campaignId, about.roomId);
-      if (stopped) return stopped;
-    }
+    const { roomId } = about;
+    const nobody = roomId === undefined ? undefined : { refusal: needsPass(campaignId, roomId), mayReplay: false };
+    const stopped = roomId !== undefined && request.stop ? await request.stop(roomId) : nobody;
+    if (stopped && !stopped.mayReplay) return stopped.refusal;
 
     const { allotment } = about;
     if (allotment && homeOf(userId, allotment.of) !== allotment.index) {
@@ -131,11 +142,12 @@ export function issuer(soldOut: SoldOutMemory): (ctx: IssueCtx, request: IssueRe
     }
 
     const member = memberOf(userId);
-    if (soldOut.covers(ctx.now(), campaignId, member)) return refusalOf({ word: "sold-out", version: 0 }, request);
+    if (!stopped && soldOut.covers(ctx.now(), campaignId, member))
+      return refusalOf({ word: "sold-out", version: 0 }, request);
 
     const key = keyDigest(request.idempotencyKey);
     const keyText = key.toString("hex");
-    const call = issueCall(about, userId, member, key);
+    const call = issueCall(about, userId, member, key, stopped !== undefined);
     const askedAt = ctx.now();
     const reply = await ctx.redis.run(issueScript, call.keys, call.args);
 
@@ -145,6 +157,8 @@ export function issuer(soldOut: SoldOutMemory): (ctx: IssueCtx, request: IssueRe
       const issuance = { campaignId, userId, ticket, nth, issuedAt };
       return { word: "replayed", coupon: pendingCoupon(ctx, about, issuance, keyText, etaMs).coupon };
     }
+    if (stopped) return stopped.refusal;
+    if (reply.word === "pass-required") throw new Error("nobody had asked for an earlier answer only");
     if (reply.word === "missing") return refuseMissing(ctx, campaignId);
     if (reply.word === "sold-out") await soldOut.learn(ctx, about, reply.version);
     return refusalOf(reply, request);
@@ -195,7 +209,7 @@ async function publish(
 }
 
 function refusalOf(
-  reply: Exclude<IssueReply, { word: "issued" | "replayed" | "missing" }>,
+  reply: Exclude<IssueReply, { word: "issued" | "replayed" | "missing" | "pass-required" }>,
   request: IssueRequest,
 ): Refusal {
   const { campaignId } = request;

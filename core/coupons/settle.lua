@@ -19,12 +19,12 @@ if settled == 0 then return { 'settled', 0 } end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local facts = redis.call('HMGET', flow, 'since', 'count', 'perSecond')
+local facts = redis.call('HMGET', flow, 'since', 'count', 'perSecond', 'settledAt')
 local since = tonumber(facts[1])
 local left = redis.call('XLEN', outbox)
 -- A window counts what was taken after its beginning while something waited all the time: an idle time is no measure of speed,
--- and a slow ledger is not idle.
-if not since or now < since then
+-- and a slow ledger is not idle. After a long silence it begins anew: what lay there all the while was stuck, not in work.
+if not since or now < since or now - (tonumber(facts[4]) or 0) > 8 * windowMs then
   redis.call('HSET', flow, 'count', 0, 'settledAt', now)
   if left > 0 then redis.call('HSET', flow, 'since', now) end
   return { 'settled', settled }

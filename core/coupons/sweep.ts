@@ -1,6 +1,7 @@
 import { type Ctx, StoreUnavailable } from "../context.ts";
 import type { QueueDoor, QueueMessage } from "../doors/sqs.ts";
 import { keys } from "../keys.ts";
+import { knownIds } from "../known.ts";
 import { limits } from "../limits.ts";
 import type { CampaignAbout } from "./campaign.ts";
 import { aboutMemory } from "./campaign.ts";
@@ -35,7 +36,7 @@ export function sweeper(): (ctx: SweepCtx) => Promise<Swept> {
   const resumeAt = new Map<string, string>();
 
   return async (ctx) => {
-    const ids = (await ctx.redis.command("SMEMBERS", keys.campaigns)) as string[];
+    const ids = await knownIds(ctx, keys.campaigns);
     const total = { campaigns: ids.length, waiting: 0, oldestMs: 0, sent: 0, spent: 0, failed: 0, attemptsMost: 0 };
     for (const campaignId of ids) {
       const about = await recall(ctx, campaignId);

@@ -31,14 +31,19 @@ export async function backendOf(
         if (!(error instanceof StoreUnavailable)) throw error;
         // Its shard is away: nothing is issued there, so nothing more is to come from it.
         ctx.log("backlog-unclear", { campaignId, reason: error.message });
-        return { oldestMs: 0, expectedMs: 0, refusedAt: undefined };
+        return { depth: 0, oldestMs: 0, expectedMs: 0, refusedAt: undefined };
       }
     }),
   );
   return {
     // What is expected is seen long before anything is old, but a rate measured while little came says little of what the
     // ledger can: it is believed as far as something already waits for a third of it.
-    lateMs: Math.max(0, ...backlogs.map(({ oldestMs, expectedMs }) => Math.min(expectedMs, 3 * oldestMs))),
+    lateMs: Math.max(
+      0,
+      ...backlogs.map(({ depth, oldestMs, expectedMs }) =>
+        depth < limits.inflowIgnoredCoupons ? 0 : Math.min(expectedMs, 3 * oldestMs),
+      ),
+    ),
     isThrottled: backlogs.some(
       ({ refusedAt }) => refusedAt !== undefined && ctx.now() - refusedAt < limits.inflowThrottledMs,
     ),

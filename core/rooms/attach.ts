@@ -35,7 +35,7 @@ export async function readRoom(ctx: Pick<Ctx, "redis">, roomId: string): Promise
 /** A changed record and what became of the change in Redis. */
 export type Attached =
   | { readonly word: "attached"; readonly record: RoomRecord; readonly facts: RoomFacts }
-  | { readonly word: "conflict"; readonly waiting: number }
+  | { readonly word: "conflict"; readonly waiting: number; readonly facts: RoomFacts }
   /** Somebody else was faster; the next look sees what they did. */
   | { readonly word: "overtaken" };
 
@@ -55,7 +55,7 @@ export async function attach(ctx: AttachCtx, record: RoomRecord): Promise<Attach
     content: packRules(record, record),
     ...NO_FILLING,
   });
-  if (put.word === "conflict") return put;
+  if (put.word === "conflict") return { ...put, facts };
   if (put.word === "missing") return { word: "overtaken" };
   const after = await readRoom(ctx, roomId);
   return after ? { word: "attached", record, facts: after } : { word: "overtaken" };
@@ -65,10 +65,11 @@ async function refill(ctx: AttachCtx, before: RoomRecord): Promise<Attached> {
   const { roomId } = before;
   const now = ctx.now();
   const isFirst = before.filling === undefined;
-  const graceMs = isFirst ? 0 : before.heartbeatSeconds * 1_000;
+  const graceMs = isFirst ? 0 : Math.max(before.heartbeatSeconds * 1_000, limits.graceLeastMs);
   // A second loss while people still came back from the first: they still hold what they held then.
   const isAgain = before.graceUntil !== undefined && now < before.graceUntil;
-  const lostAt = isAgain ? before.lostAt : await rooms.seenAt(ctx, roomId);
+  const seenAt = Math.max((await rooms.seenAt(ctx, roomId)) ?? 0, now - limits.roomOutageMostMs);
+  const lostAt = isAgain ? before.lostAt : seenAt;
   const next: RoomRecord = {
     ...before,
     version: before.version + 1,

@@ -24,7 +24,7 @@ local rules, state, waiting, passes, numbers, spent = KEYS[1], KEYS[2], KEYS[3],
 local step, content, filling, epoch, numbersFrom, numbersTo, graceMs, lostAt = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local call = redis.call
 local OPENED, UNARMED = 1, 2
-local REST = '>dddddddddddddddddd'
+local REST = '>dddddddddddddddddddd'
 
 local stands, packed = call('GET', rules), call('GET', state)
 local time = call('TIME')
@@ -37,6 +37,9 @@ if step == 'arm' then
   return { 'armed' }
 end
 
+local shuffle, _, opensAt = struct.unpack('>BBd', content, 51)
+-- A time to come shuts the door again, unless it is the one that was seen to be past: then a clock has stepped back.
+local isShut = opensAt > wall and not (latch and latch % UNARMED >= OPENED and stands and struct.unpack('>d', stands, 53) == opensAt)
 local isRevoked = stands and struct.unpack('>I4', stands, 5) < struct.unpack('>I4', content, 5)
 if step == 'fill' then
   local numbered, serving, admitted, dropped, level, at, clock, idle = numbersFrom, 0, 0, 0, 1000000, wall, wall, 0
@@ -49,27 +52,35 @@ if step == 'fill' then
     -- Nobody could poll meanwhile, so nobody has stopped polling; passes ran on.
     local passed = math.max(0, wall - at)
     at, clock, idle = wall, clock + passed, idle + passed
-    recent = string.sub(packed, 87 + 18 * 8)
+    recent = string.sub(packed, 87 + 20 * 8)
   end
   if graceMs > 0 then graceUntil = clock + graceMs end
   local node = string.match(call('INFO', 'replication'), 'master_replid:(%x+)')
-  local opened = latch and latch % UNARMED or 0
+  local opened = latch and not isShut and latch % UNARMED or 0
   if isRevoked then call('UNLINK', passes, numbers, spent) end
   call('SET', rules, content)
-  call('SET', state, struct.pack('>dddBBI4', 1, 0, numbersTo, 0, opened + UNARMED, epoch) .. node .. filling .. struct.pack(REST, numbered, serving, admitted, dropped, level, at, clock, idle, clock, clock, admitted, dropped, -1, -1, 0, graceUntil, lostAt, 0) .. recent)
+  call('SET', state, struct.pack('>dddBBI4', 1, 0, numbersTo, 0, opened + UNARMED, epoch) .. node .. filling .. struct.pack(REST, numbered, serving, admitted, dropped, level, at, clock, idle, clock, clock, admitted, dropped, -1, -1, 0, graceUntil, lostAt, 0, 0, 0) .. recent)
   return { 'filled' }
 end
 
 if not stands or not packed then return { 'missing' } end
 if struct.unpack('>I4', stands) >= struct.unpack('>I4', content) then return { 'unchanged' } end
-local shuffle, _, opensAt = struct.unpack('>BBd', content, 51)
-if opensAt > wall then
-  -- A time to come shuts the door again; an order can be drawn only where nobody has a place yet.
+if isShut then
+  -- An order can be drawn only where nobody has a place yet.
   local drawn = string.sub(stands, -32) == string.sub(content, -32)
   local line = call('ZCARD', waiting)
   if shuffle == 1 and line > 0 and not (drawn and latch % UNARMED < OPENED) then return { 'conflict', line } end
   if latch % UNARMED >= OPENED then call('SETRANGE', state, '25', string.char(latch - OPENED)) end
 end
 if isRevoked then call('UNLINK', passes, numbers, spent) end
+local before, after = struct.unpack('>d', stands, 33), struct.unpack('>d', content, 33)
+if after < before then
+  -- People were told to poll by the longer heartbeat: they are measured by it until they can have heard of the shorter one.
+  local at, clock = struct.unpack('>dd', packed, 127)
+  local slowBeatMs, slowUntil = struct.unpack('>dd', packed, 231)
+  if clock < slowUntil then before = math.max(before, slowBeatMs) end
+  slowUntil = clock + math.max(0, wall - at) + 1.5 * before
+  call('SETRANGE', state, '230', struct.pack('>dd', before, slowUntil))
+end
 call('SET', rules, content)
 return { 'changed' }

@@ -25,7 +25,8 @@
  * | 206–213 | graceUntil | until then nobody is admitted: people come back to a room that was lost |
  * | 214–221 | lostAt | when that room was last known to be well, in milliseconds since 1970 |
  * | 222–229 | measuredFor | seconds behind the averages; falls while nobody waits |
- * | 230– | recent | text, `slot:count` of admissions in the last second, by parts of 31.25 ms |
+ * | 230–245 | slowBeatMs, slowUntil | a longer heartbeat of before, and until when it still holds |
+ * | 246– | recent | text, `slot:count` of admissions in the last second, by parts of 31.25 ms |
  */
 export const epochOf = (packed: Buffer): number => packed.readUInt32BE(26);
 /** Whether the room is attached, as far as the state says. */

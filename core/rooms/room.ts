@@ -173,16 +173,18 @@ const conflict = (roomId: string, waiting: number): Refusal => ({
   detail: `${waiting} people wait in room "${roomId}"; an order that is to be drawn would make their places worse.`,
 });
 
-/** Looked at before anything is written: an order can be drawn only where nobody has a place yet. */
+/** Looked at before anything is written: an order can be drawn only where nobody has a place yet, and nobody comes back to one. */
 async function refuseDraw(
   ctx: RoomCtx,
   before: RoomRecord | undefined,
   next: RoomRecord,
 ): Promise<Refusal | undefined> {
-  if (!before || next.order !== "shuffle" || (next.opensAt ?? 0) <= ctx.now()) return undefined;
-  const facts = await readRoom(ctx, next.roomId);
-  if (!facts || facts.waiting === 0 || (facts.isDrawn && !facts.isOpened)) return undefined;
-  return conflict(next.roomId, facts.waiting);
+  const { roomId } = next;
+  if (before?.filling === undefined || next.order !== "shuffle" || (next.opensAt ?? 0) <= ctx.now()) return undefined;
+  if (before.seed === next.seed) return undefined;
+  const facts = await readRoom(ctx, roomId);
+  if (!facts || facts.isRecovering || facts.graceMs > 0) return refuseRoom.recovering(roomId);
+  return facts.waiting === 0 ? undefined : conflict(roomId, facts.waiting);
 }
 
 /** Shows a room from Redis alone: what anyone may see. */

@@ -8,11 +8,12 @@ export type TicketState = (typeof TICKET_STATES)[number];
 
 /**
  * Why nobody moves, or a place is not what was shown before:
+ * - `closed`: the operator lets nobody in
  * - `opens-later`: before the opening
  * - `rebuilding`: people come back to a room that was lost
  * - `rebuilt`: it was lost, and somebody came back who had left before; only then can a place get worse
  */
-export const WAIT_REASONS = ["opens-later", "rebuilding", "rebuilt"] as const;
+export const WAIT_REASONS = ["closed", "opens-later", "rebuilding", "rebuilt"] as const;
 export type WaitReason = (typeof WAIT_REASONS)[number];
 
 /** Why less is admitted than the rate allows. */

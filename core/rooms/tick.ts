@@ -5,6 +5,7 @@ import { attach, promiseNumbers } from "./attach.ts";
 import { type RoomRecord, rooms } from "./room-records.ts";
 import { setPace } from "./scripts.ts";
 import type { PaceReason } from "./states.ts";
+import { NOTHING_SHOWN } from "./ticket.ts";
 import { visit, visitKeys } from "./visit.ts";
 
 /** The schedule's part: admits and drops where nobody polls, keeps rooms attached, and lets inflow follow the backend. */
@@ -30,11 +31,13 @@ export interface Ticked {
 
 /** One look at a room: drops, admits. A room that is not attached is attached. */
 export async function tick(ctx: TickCtx, roomId: string): Promise<Ticked> {
-  const reply = await ctx.redis.run(visit, visitKeys(roomId), {
-    ...{ step: "tick", member: "", most: limits.tickPeopleMost },
-    ...{ shown: "", shownEpoch: "", shownSeries: "", place: "", untilMs: "" },
-  });
-  if (reply.word === "ticked") {
+  for (let calls = 1; ; calls++) {
+    const reply = await ctx.redis.run(visit, visitKeys(roomId), {
+      ...{ step: "tick", member: "", most: limits.tickPeopleMost },
+      ...NOTHING_SHOWN,
+    });
+    if (reply.word !== "ticked") break;
+    if (reply.more && calls < limits.tickCallsMost) continue;
     const { line, active, admitted } = reply;
     return { roomId, word: "ticked", waiting: line, active, admitted };
   }
@@ -54,9 +57,10 @@ export async function tend(
   backend: Backend,
 ): Promise<{ pace: number; reason: PaceReason | undefined; isLive: boolean } | undefined> {
   const attached = await attach(ctx, record);
-  if (attached.word !== "attached") return undefined;
+  if (attached.word === "overtaken") return undefined;
+  // Rules that would draw an order over people who wait come into force when nobody does; all else goes on.
   const { facts } = attached;
-  const promised = await promiseNumbers(ctx, attached.record, facts.numbered);
+  const promised = await promiseNumbers(ctx, attached.word === "attached" ? attached.record : record, facts.numbered);
   const paced = await ctx.redis.run(
     setPace,
     { state: keys.state(record.roomId) },
@@ -72,7 +76,6 @@ export async function tend(
   );
   if (paced.word === "missing") return undefined;
   const isLive = facts.waiting > 0 || facts.active > 0 || !facts.isOpened;
-  // Nobody would come back to a room that is empty, so nothing need be known of it.
-  if (isLive) await rooms.noteSeen(ctx, record.roomId, ctx.now());
+  await rooms.noteSeen(ctx, record.roomId, ctx.now());
   return { pace: paced.pace, reason: paced.reason, isLive };
 }

@@ -41,24 +41,31 @@ export interface Visitor {
 
 type TicketCtx = Pick<Ctx, "redis" | "now" | "roomKeys">;
 
-const NOTHING = { shown: "", shownEpoch: "", shownSeries: "", place: "", untilMs: "" } as const;
+/** What the script takes where nothing is shown. */
+export const NOTHING_SHOWN = {
+  ...{ ticketEpoch: "", ticketNumber: "", ticketDrawn: "", dueAt: "" },
+  ...{ passEpoch: "", passSeries: "", passNumber: "", passLeftMs: "" },
+} as const;
 
-/** What is shown, as the script takes it: a pass before a ticket, and nothing where neither was signed here for this one. */
+/** What is shown, as the script takes it; what was not signed here for this visitor is nothing. */
 function shownOf(ctx: TicketCtx, visitor: Visitor) {
   const nowMs = ctx.now();
   const pass = visitor.pass === undefined ? undefined : readPass(ctx.roomKeys, visitor.pass, visitor, nowMs);
-  if (pass && "pass" in pass) {
-    const { epoch, series, number, expiresAt } = pass.pass;
-    const args = { shownEpoch: epoch, shownSeries: series, place: number, untilMs: expiresAt - nowMs };
-    return { args: { shown: "pass", ...args }, ticket: undefined };
-  }
-  const ticket = visitor.ticket === undefined ? undefined : readTicket(ctx.roomKeys, visitor.ticket, visitor);
-  if (ticket && "ticket" in ticket) {
-    const { epoch, place, dueAt } = ticket.ticket;
-    const args = { shown: "ticket", shownEpoch: epoch, shownSeries: 0, place, untilMs: dueAt };
-    return { args, ticket: ticket.ticket };
-  }
-  return { args: NOTHING, ticket: undefined };
+  const read = visitor.ticket === undefined ? undefined : readTicket(ctx.roomKeys, visitor.ticket, visitor);
+  const ticket = read && "ticket" in read ? read.ticket : undefined;
+  const args = {
+    ...NOTHING_SHOWN,
+    ...(ticket && {
+      ...{ ticketEpoch: ticket.epoch, ticketNumber: ticket.number, ticketDrawn: ticket.isDrawn ? 1 : 0 },
+      dueAt: ticket.dueAt,
+    }),
+    ...(pass &&
+      "pass" in pass && {
+        ...{ passEpoch: pass.pass.epoch, passSeries: pass.pass.series, passNumber: pass.pass.number },
+        passLeftMs: pass.pass.expiresAt - nowMs,
+      }),
+  };
+  return { args, ticket };
 }
 
 /**
@@ -109,13 +116,14 @@ function viewOf(ctx: TicketCtx, visitor: Visitor, it: Visit, shown: Ticket | und
     const expiresAt = ctx.now() + it.leftMs;
     return {
       ...{ roomId, number, state: standing, ...past },
-      pollAfterMs: Math.max(limits.pollLeastMs, Math.ceil(it.leftMs / 3)),
+      // Not later than a waiting person at most: in a room that was lost the pass is taken back for a heartbeat only where it is full.
+      pollAfterMs: Math.max(limits.pollLeastMs, Math.ceil(Math.min(it.leftMs / 3, it.heartbeatMs / 2))),
       pass: signPass(ctx.roomKeys, { roomId, userId, number, epoch, series, expiresAt }),
       passExpiresAt: expiresAt,
     };
   }
   // An older ticket of another visit says nothing of this one's place.
-  const shownAhead = shown?.place === it.place ? shown.ahead : undefined;
+  const shownAhead = shown?.number === it.number ? shown.ahead : undefined;
   const pausedMs = Math.max(it.opensMs, it.graceMs);
   // While people come back to a room that was lost, its line says nothing: what was shown last still holds, and who shows nothing
   // hears no place rather than one that would get worse.
@@ -132,14 +140,15 @@ function viewOf(ctx: TicketCtx, visitor: Visitor, it: Visit, shown: Ticket | und
     ...{ etaSeconds, pollAfterMs },
     turn: isDrawn ? it.admitted + ahead + 1 : null,
     ...(reason === undefined ? {} : { reason }),
-    token: signTicket(ctx.roomKeys, { roomId, userId, place: it.place, ahead, epoch, dueAt }),
+    token: signTicket(ctx.roomKeys, { roomId, userId, number, isDrawn: it.place < 0, ahead, epoch, dueAt }),
   };
 }
 
 function reasonOf(it: Visit, shownAhead: number | undefined): WaitReason | undefined {
-  if (it.opensMs > 0) return "opens-later";
   if (it.graceMs > 0) return "rebuilding";
-  return shownAhead !== undefined && shownAhead >= 0 && it.ahead > shownAhead ? "rebuilt" : undefined;
+  if (shownAhead !== undefined && shownAhead >= 0 && it.ahead > shownAhead) return "rebuilt";
+  if (!it.isOpen) return "closed";
+  return it.opensMs > 0 ? "opens-later" : undefined;
 }
 
 /** Takes a ticket, or finds the one that the user already has. */
@@ -158,7 +167,7 @@ export async function leaveRoom(
 ): Promise<{ word: "left" } | Refusal> {
   const reply = await ctx.redis.run(visit, visitKeys(roomId), {
     ...{ step: "leave", member: memberOf(userId), most: limits.visitPeopleMost },
-    ...NOTHING,
+    ...NOTHING_SHOWN,
   });
   if (reply.word === "left") return { word: "left" };
   if (reply.word === "missing") return refuseMissingRoom(ctx, roomId);

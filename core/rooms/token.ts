@@ -24,8 +24,12 @@ export interface Pass {
 export interface Ticket {
   readonly roomId: string;
   readonly userId: string;
-  /** Decides the order; see `visit.lua`. */
-  readonly place: number;
+  readonly number: number;
+  /**
+   * Whether the place is drawn from the number. The place itself is not in the token: before the opening nobody may know it, or
+   * somebody would draw until it is a good one.
+   */
+  readonly isDrawn: boolean;
   /** People before this one when it was signed; below zero while places were not drawn. */
   readonly ahead: number;
   readonly epoch: number;
@@ -111,8 +115,9 @@ export function readPass(
 }
 
 export function signTicket(keys: readonly SigningKey[], ticket: Ticket): string {
-  const { roomId, userId, place, ahead, epoch, dueAt } = ticket;
-  return sign(keys, "ticket", { sub: userId, aud: roomId, plc: place, ahd: ahead, epo: epoch, due: dueAt });
+  const { roomId, userId, number, isDrawn, ahead, epoch, dueAt } = ticket;
+  const claims = { num: number, drw: isDrawn ? 1 : 0, ahd: ahead, epo: epoch, due: dueAt };
+  return sign(keys, "ticket", { sub: userId, aud: roomId, ...claims });
 }
 
 /** Reads a ticket for a room and a user. */
@@ -123,8 +128,9 @@ export function readTicket(
 ): { ticket: Ticket } | { fault: TokenFault } {
   const read = verify(keys, "ticket", token, holder);
   if ("fault" in read) return read;
-  const { plc, ahd, epo, due } = read.claims;
-  return { ticket: { ...holder, place: Number(plc), ahead: Number(ahd), epoch: Number(epo), dueAt: Number(due) } };
+  const { num, drw, ahd, epo, due } = read.claims;
+  const place = { number: Number(num), isDrawn: drw === 1, ahead: Number(ahd) };
+  return { ticket: { ...holder, ...place, epoch: Number(epo), dueAt: Number(due) } };
 }
 
 /** A key shorter than this could be guessed: HS256 wants at least as many bits as its hash (RFC 7518, 3.2). */

@@ -8,39 +8,44 @@
 -- KEYS rules    string  packed, see rooms/rules.ts
 --      state    string  packed, see rooms/room-state.ts
 --      waiting  zset    member -> place
---      beats    zset    member -> last heartbeat, for each who waits
+--      beats    zset    member -> last heartbeat, for each who waits or has not collected the pass yet
 --      passes   zset    member -> when the pass ends; kept for a while after that, also for those who were dropped
 --      numbers  hash    member -> number of each in passes, below zero until the pass was collected
 --      spent    hash    member -> what a single-use pass was used for
 -- ARGV step             join, poll, leave or tick
 --      member           who; empty for tick
 --      most             people dropped and people admitted at most
---      shown            ticket or pass of an earlier epoch that was shown, or empty
---      shownEpoch       its epoch
---      shownSeries      its series
---      place            the ticket's place, or the pass's number
---      untilMs          when the ticket's next poll was due at the latest, in ms since 1970; or what the pass has left, in ms
+--      ticketEpoch      epoch of a ticket that was shown, or empty
+--      ticketNumber     its number
+--      ticketDrawn      1 where its place is drawn
+--      dueAt            when its next poll was due at the latest, in ms since 1970
+--      passEpoch        epoch of a pass that was shown, or empty
+--      passSeries       its series
+--      passNumber       its number
+--      passLeftMs       what it has left, in ms
 --
--- Replies: created standing number place ahead leftMs line admitted limit fast slow drops graceMs opensMs epoch series heartbeatMs
---          found standing number place ahead leftMs line admitted limit fast slow drops graceMs opensMs epoch series heartbeatMs
+-- Replies: created standing number place ahead leftMs line admitted limit fast slow drops graceMs opensMs epoch series heartbeatMs open
+--          found standing number place ahead leftMs line admitted limit fast slow drops graceMs opensMs epoch series heartbeatMs open
 --          room-full | unknown | left | recovering | missing
---          ticked line active admitted numbered epoch
+--          ticked line active admitted numbered epoch more
 --          standing: waiting, admitted or expired
---          ahead: people before this one; -1 while the places are not drawn yet
+--          ahead: people before this one; -1 while the places are not drawn yet; more: 1 where a bound was reached
 local rules, state, waiting, beats, passes, numbers, spent = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local step, member, most, shown, shownEpoch, shownSeries, place, untilMs = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local step, member, most, ticketEpoch, ticketNumber, ticketDrawn, dueAt, passEpoch, passSeries, passNumber, passLeftMs = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local call, floor, min, max = redis.call, math.floor, math.min, math.max
 local OPENED, UNARMED = 1, 2
 local DRAWN, NUMBERS = -2 ^ 52, 2 ^ 26
 local SWEEP_MS, MEASURE_MS, FAST_SECONDS, SLOW_SECONDS = 50, 250, 6, 40
+-- Nobody who is admitted can wait longer than this for the own poll; the pass's own time begins with it.
+local UNCOLLECTED_MS = 86400000
 local SLOT_MS, SLOTS, BURST_SECONDS, PRIOR_SECONDS = 31.25, 32, 0.5, 3
 
 local packed = call('MGET', rules, state)
 if not packed[1] or not packed[2] then return { 'missing' } end
 local _, series, capacity, maxWaiting, rate, passMs, beatMs, keepMs, open, renew, shuffle, _, opensAt, fromMs, toMs, otherRate, otherCapacity, otherOpen, seed =
   struct.unpack('>I4I4I4I4ddddBBBBddddI4Bc32', packed[1])
-local pace, _, numbersTo, _, latch, epoch, node, _, numbered, serving, admitted, dropped, level, at, clock, idle, sweptAt, measuredAt, measuredAdmitted, measuredDropped, fast, slow, drops, graceUntil, lostAt, measuredFor, from =
-  struct.unpack('>dddBBI4c40c16dddddddddddddddddd', packed[2])
+local pace, _, numbersTo, _, latch, epoch, node, _, numbered, serving, admitted, dropped, level, at, clock, idle, sweptAt, measuredAt, measuredAdmitted, measuredDropped, fast, slow, drops, graceUntil, lostAt, measuredFor, slowBeatMs, slowUntil, from =
+  struct.unpack('>dddBBI4c40c16dddddddddddddddddddd', packed[2])
 if latch >= UNARMED then return { 'recovering' } end
 
 -- Reads.
@@ -49,6 +54,9 @@ local wall = time[1] * 1000 + floor(time[2] / 1000)
 local passed = max(0, wall - at)
 local dirty = wall < at or step == 'tick'
 at, clock = wall, clock + passed
+-- Who was told to poll by a longer heartbeat is measured by that for a while.
+local toldMs = beatMs
+if clock < slowUntil then beatMs = max(beatMs, slowBeatMs) end
 idle = idle + max(0, passed - beatMs / 2)
 local beat = string.format('%.0f', clock - idle)
 local staleBeat = string.format('%.0f', clock - idle - 1.5 * beatMs)
@@ -59,7 +67,8 @@ if wall >= fromMs and wall < toMs then
 end
 if latch < OPENED and wall >= opensAt then latch, dirty = latch + OPENED, true end
 local limit = rate * pace
-level = min(level + passed / 1000 * limit, max(1, limit * BURST_SECONDS))
+-- A second's worth would come in lumps; less than a look of the schedule is worth would be lost.
+level = min(level + passed / 1000 * limit, max(1 + limit * 0.3, limit * BURST_SECONDS))
 local isGrace = clock < graceUntil
 local isServing = open == 1 and latch >= OPENED and not isGrace
 
@@ -71,15 +80,20 @@ if step ~= 'tick' then
 end
 local isAdmitted = ends and ends > clock
 
--- Decisions about the visitor.
-local restored
-if isGrace and shown and shown ~= '' and shownEpoch < epoch and not isAdmitted then
-  if shown == 'pass' and shownSeries == series and untilMs > 0 then
-    -- A pass that was given back may be shown as well: where all places inside are taken, its number stands in line.
-    local inside = call('ZCOUNT', passes, '(' .. string.format('%.0f', clock), '+inf')
-    if inside < capacity then restored = 'admitted' elseif not score then restored = 'waiting' end
+-- Decisions about the visitor. What is of an earlier epoch finds what it stood for: a ticket in the time that is given for it, a
+-- pass as long as it lasts, where there is room inside. (A pass that was given back may be shown as well: there can be more of
+-- them than places; in that time its number stands in line instead.)
+local restored, restoredNumber, restoredDrawn
+if passEpoch and passEpoch < epoch and passSeries == series and passLeftMs > 0 and not isAdmitted and step ~= 'leave' then
+  restoredNumber, restoredDrawn = passNumber, 0
+  if call('ZCOUNT', passes, '(' .. string.format('%.0f', clock), '+inf') < capacity then
+    restored = 'admitted'
+  elseif isGrace and not score then
+    restored = 'waiting'
   end
-  if shown == 'ticket' and untilMs >= lostAt and not score and not ends then restored = 'waiting' end
+end
+if isGrace and not restored and ticketEpoch and ticketEpoch < epoch and dueAt >= lostAt and not score and not ends and step ~= 'leave' then
+  restored, restoredNumber, restoredDrawn = 'waiting', ticketNumber, ticketDrawn
 end
 local isNew = step == 'join' and not score and not isAdmitted and not restored
 local sweeps = step == 'tick' or clock - sweptAt >= SWEEP_MS
@@ -103,6 +117,7 @@ if step == 'leave' then
     call('ZREM', beats, member)
   elseif ends then
     call('ZREM', passes, member)
+    call('ZREM', beats, member)
     call('HDEL', numbers, member)
     call('HDEL', spent, member)
   end
@@ -110,18 +125,17 @@ if step == 'leave' then
 end
 
 -- Writes: the visitor first, so that a poll that comes just in time saves a place.
-if isNew then
-  dirty = true
-  numbered = numbered + 1
-  score = numbered
-  if shuffle == 1 and latch < OPENED then
-    local draw = tonumber(string.sub(redis.sha1hex(seed .. ':' .. string.format('%.0f', numbered)), 1, 7), 16)
-    score = DRAWN + floor(draw / 4) * NUMBERS + numbered
-  end
-elseif restored == 'waiting' then
-  score = place
-end
 if isNew or restored == 'waiting' then
+  local isDrawn = restoredDrawn == 1
+  if isNew then
+    dirty, numbered = true, numbered + 1
+    restoredNumber, isDrawn = numbered, shuffle == 1 and latch < OPENED
+  end
+  score = restoredNumber
+  if isDrawn then
+    local draw = tonumber(string.sub(redis.sha1hex(seed .. ':' .. string.format('%.0f', restoredNumber)), 1, 7), 16)
+    score = DRAWN + floor(draw / 4) * NUMBERS + restoredNumber
+  end
   call('ZADD', waiting, string.format('%.0f', score), member)
   line = line + 1
   if ends then
@@ -137,18 +151,25 @@ if restored == 'admitted' then
     call('ZREM', beats, member)
     score, line = nil, line - 1
   end
-  ends, number, isAdmitted = clock + untilMs, place, true
+  ends, number, isAdmitted = clock + passLeftMs, restoredNumber, true
   call('ZADD', passes, string.format('%.0f', ends), member)
   call('HSET', numbers, member, string.format('%.0f', number))
-elseif isAdmitted and (number < 0 or renew == 1 and ends - clock < passMs / 2) then
-  -- The pass is collected by the first poll, and lasts from then.
-  ends, number = clock + passMs, math.abs(number)
-  call('ZADD', passes, string.format('%.0f', ends), member)
-  call('HSET', numbers, member, string.format('%.0f', number))
+elseif isAdmitted then
+  -- The pass is collected by the first poll, and lasts from then. It is prolonged only where nobody is inside too many.
+  local isFirst = number < 0
+  local renews = renew == 1 and not isFirst and ends - clock < passMs / 2
+  if renews then renews = call('ZCOUNT', passes, '(' .. string.format('%.0f', clock), '+inf') <= capacity end
+  if isFirst or renews then
+    ends, number = clock + passMs, math.abs(number)
+    call('ZADD', passes, string.format('%.0f', ends), member)
+    call('HSET', numbers, member, string.format('%.0f', number))
+    call('ZREM', beats, member)
+  end
 end
 if score then call('ZADD', beats, beat, member) end
 
--- Who has stopped polling loses the place; what nobody asks for any more is forgotten.
+-- Who has stopped polling loses the place, or the pass that waited to be collected; what nobody asks for any more is forgotten.
+local more = 0
 if sweeps then
   dirty, sweptAt = true, clock
   local gone = call('ZRANGEBYSCORE', beats, '-inf', staleBeat, 'LIMIT', '0', most)
@@ -156,22 +177,26 @@ if sweeps then
     local places = call('ZMSCORE', waiting, unpack(gone))
     local ended, named = {}, {}
     for i = 1, #gone do
-      local lost = tonumber(places[i] or '0')
-      if lost < 0 then lost = (lost - DRAWN) % NUMBERS end
       ended[2 * i - 1], ended[2 * i] = string.format('%.0f', clock), gone[i]
-      named[2 * i - 1], named[2 * i] = gone[i], string.format('%.0f', lost)
+      if places[i] then
+        local lost = tonumber(places[i])
+        if lost < 0 then lost = (lost - DRAWN) % NUMBERS end
+        named[#named + 1], named[#named + 2] = gone[i], string.format('%.0f', lost)
+      end
     end
     call('ZREM', waiting, unpack(gone))
     call('ZREM', beats, unpack(gone))
     call('ZADD', passes, unpack(ended))
-    call('HSET', numbers, unpack(named))
-    dropped, line = dropped + #gone, line - #gone
+    if #named > 0 then call('HSET', numbers, unpack(named)) end
+    dropped, line = dropped + #gone, line - #named / 2
+    if #gone == most then more = 1 end
   end
   local old = call('ZRANGEBYSCORE', passes, '-inf', string.format('%.0f', clock - keepMs), 'LIMIT', '0', most)
   if #old > 0 then
     call('ZREM', passes, unpack(old))
     call('HDEL', numbers, unpack(old))
     call('HDEL', spent, unpack(old))
+    if #old == most then more = 1 end
   end
 end
 
@@ -191,14 +216,14 @@ if mayAdmit and line > 0 then
     local names = {}
     for i = 1, #heads / 2 do names[i] = heads[2 * i - 1] end
     local seen = call('ZMSCORE', beats, unpack(names))
-    local turn, ended, named, claimMs = {}, {}, {}, 1.5 * beatMs
+    local turn, ended, named, own = {}, {}, {}, false
     for i = 1, #names do
       if seen[i] and tonumber(seen[i]) > tonumber(staleBeat) then
-        local theirs, untilClock, sign = tonumber(heads[2 * i]), clock + claimMs, -1
+        local theirs, untilClock, sign = tonumber(heads[2 * i]), clock + UNCOLLECTED_MS, -1
         if theirs < 0 then theirs = (theirs - DRAWN) % NUMBERS else serving = max(serving, theirs) end
         if names[i] == member then
-          untilClock, sign = clock + passMs, 1
-          score, ends, number, isAdmitted = nil, untilClock, theirs, true
+          untilClock, sign, own = clock + passMs, 1, true
+          score, ends, number = nil, untilClock, theirs
         end
         turn[#turn + 1] = names[i]
         ended[#ended + 1], ended[#ended + 2] = string.format('%.0f', untilClock), names[i]
@@ -207,11 +232,12 @@ if mayAdmit and line > 0 then
     end
     local count = #turn
     if count > 0 then
+      -- The heartbeat goes on until the pass is collected.
       call('ZREM', waiting, unpack(turn))
-      call('ZREM', beats, unpack(turn))
       call('ZADD', passes, unpack(ended))
       call('HSET', numbers, unpack(named))
       call('HDEL', spent, unpack(turn))
+      if own then call('ZREM', beats, member) end
       admitted, level, line, dirty = admitted + count, level - count, line - count, true
       kept[#kept + 1] = string.format('%.0f:%d', slot, here + count)
       packed[2] = string.sub(packed[2], 1, from - 1) .. table.concat(kept, ' ')
@@ -239,12 +265,12 @@ if sweeps and clock - measuredAt >= MEASURE_MS then
 end
 
 if dirty then
-  call('SET', state, string.sub(packed[2], 1, 25) .. string.char(latch) .. string.sub(packed[2], 27, 86) .. struct.pack('>dddddddddddddddddd', numbered, serving, admitted, dropped, level, at, clock, idle, sweptAt, measuredAt, measuredAdmitted, measuredDropped, fast, slow, drops, graceUntil, lostAt, measuredFor) .. string.sub(packed[2], from))
+  call('SET', state, string.sub(packed[2], 1, 25) .. string.char(latch) .. string.sub(packed[2], 27, 86) .. struct.pack('>dddddddddddddddddddd', numbered, serving, admitted, dropped, level, at, clock, idle, sweptAt, measuredAt, measuredAdmitted, measuredDropped, fast, slow, drops, graceUntil, lostAt, measuredFor, slowBeatMs, slowUntil) .. string.sub(packed[2], from))
 end
 
 if step == 'tick' then
   active = call('ZCOUNT', passes, '(' .. string.format('%.0f', clock), '+inf')
-  return { 'ticked', line, active, string.format('%.0f', admitted), string.format('%.0f', numbered), epoch }
+  return { 'ticked', line, active, string.format('%.0f', admitted), string.format('%.0f', numbered), epoch, more }
 end
 local standing, ahead, leftMs = 'waiting', -1, 0
 if score then
@@ -258,6 +284,6 @@ elseif ends then
 else
   return { 'unknown' }
 end
-local facts = { string.format('%.0f', number), string.format('%.0f', score), ahead, leftMs, line, string.format('%.0f', admitted), string.format('%.4f', limit), string.format('%.4f', fast), string.format('%.4f', slow), string.format('%.4f', drops), floor(max(0, graceUntil - clock)), floor(max(0, opensAt - wall)), epoch, series, beatMs }
+local facts = { string.format('%.0f', number), string.format('%.0f', score), ahead, leftMs, line, string.format('%.0f', admitted), string.format('%.4f', limit), string.format('%.4f', fast), string.format('%.4f', slow), string.format('%.4f', drops), floor(max(0, graceUntil - clock)), floor(max(0, opensAt - wall)), epoch, series, toldMs, open }
 if isNew then return { 'created', standing, unpack(facts) } end
 return { 'found', standing, unpack(facts) }

@@ -25,18 +25,31 @@ export interface Visit {
   readonly epoch: number;
   readonly series: number;
   readonly heartbeatMs: number;
+  readonly isOpen: boolean;
 }
 
 export type VisitReply =
   | Visit
-  | { readonly word: "ticked"; line: number; active: number; admitted: number; numbered: number; epoch: number }
+  | { readonly word: "ticked"; line: number; active: number; admitted: number; more: boolean }
   | { readonly word: "room-full" | "unknown" | "left" | "recovering" | "missing" };
 
 export const visit = defineScript(
   "visit",
   visitText,
   ["rules", "state", "waiting", "beats", "passes", "numbers", "spent"],
-  ["step", "member", "most", "shown", "shownEpoch", "shownSeries", "place", "untilMs"],
+  [
+    "step",
+    "member",
+    "most",
+    "ticketEpoch",
+    "ticketNumber",
+    "ticketDrawn",
+    "dueAt",
+    "passEpoch",
+    "passSeries",
+    "passNumber",
+    "passLeftMs",
+  ],
   (raw): VisitReply => {
     const [word, ...facts] = Array.isArray(raw) ? raw : [];
     switch (word) {
@@ -55,6 +68,7 @@ export const visit = defineScript(
           epoch = 0,
           series = 0,
           heartbeatMs = 0,
+          open,
         ] = rest;
         const standing = TICKET_STATES.find((state) => state === facts[0]) ?? "waiting";
         const rates = { limit, fast, slow, drops };
@@ -73,11 +87,12 @@ export const visit = defineScript(
           epoch,
           series,
           heartbeatMs,
+          isOpen: open === 1,
         };
       }
       case "ticked": {
-        const [line = 0, active = 0, admitted = 0, numbered = 0, epoch = 0] = facts.map(Number);
-        return { word, line, active, admitted, numbered, epoch };
+        const [line = 0, active = 0, admitted = 0, _numbered, _epoch, more] = facts.map(Number);
+        return { word, line, active, admitted, more: more === 1 };
       }
       case "room-full":
       case "unknown":

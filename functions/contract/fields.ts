@@ -8,10 +8,16 @@ export const campaignId = z.string().check(z.regex(/^[a-z0-9-]{1,64}$/, "1 to 64
 
 export const roomId = z.string().check(z.regex(/^[a-z0-9-]{1,64}$/, "1 to 64 of a-z, 0-9 and -"));
 
-/** A time in a request: ISO 8601 with a zone. Milliseconds since 1970 once parsed. */
+/** The last millisecond that ISO 8601 writes with a year of four digits. */
+const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
+/** A time in a request: ISO 8601 with a zone, from 1970 to 9999. Milliseconds since 1970 once parsed. */
 export const timeIn = z.pipe(
   z.iso.datetime({ offset: true, error: "A time like 2026-11-22T10:00:00.000Z" }),
-  z.transform((text) => Date.parse(text)),
+  z.pipe(
+    z.transform((text: string) => Date.parse(text)),
+    z.number().check(z.gte(0, "Not before 1970"), z.lte(LAST_MS, "Not after 9999")),
+  ),
 );
 
 /** A time in an answer: ISO 8601, UTC, milliseconds. */

@@ -89,7 +89,7 @@ export const putRoom = contract({
       }),
     ),
   answers: { changed: details },
-  refusals: ["conflict", "unavailable"],
+  refusals: ["conflict", "recovering", "unavailable"],
 });
 
 export const showRoom = contract({

@@ -5,6 +5,7 @@ import { memberOf } from "../../core/member.ts";
 import { placeOf } from "../../core/rooms/attach.ts";
 import { packRules, type RoomRules } from "../../core/rooms/rules.ts";
 import { putRoom } from "../../core/rooms/scripts.ts";
+import { NOTHING_SHOWN } from "../../core/rooms/ticket.ts";
 import { visit, visitKeys } from "../../core/rooms/visit.ts";
 import type { Client } from "./client.ts";
 import { loadScript } from "./contestants.ts";
@@ -52,7 +53,7 @@ export async function loadVisit(
   return (roomId, step, userId, most) => {
     const values = valuesOf(visit, visitKeys(roomId), {
       ...{ step, member: step === "tick" ? "" : memberOf(userId), most },
-      ...{ shown: "", shownEpoch: "", shownSeries: "", place: "", untilMs: "" },
+      ...{ ...NOTHING_SHOWN },
     });
     return encode(["EVALSHA", sha, ...values]);
   };
