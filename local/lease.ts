@@ -174,3 +174,11 @@ function endOf(file: string): string {
     return "";
   }
 }
+
+/** Rejects when the signal is aborted, with its reason: raced against work that cannot be told to stop. */
+export function rejectionBy(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.throwIfAborted();
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
+}

@@ -471,10 +471,7 @@ describe("the options", () => {
 describe("the stack", () => {
   const stackFile = inject("stackFile");
   const obtain = (named: { api?: string; stack?: string }) =>
-    obtainStack(
-      { users: 1, stock: 1, concurrency: 1, duplicates: 0, seed: 1, wait: 1, ...named },
-      { say: expect.unreachable, interrupted: new AbortController().signal },
-    );
+    obtainStack(named, { say: expect.unreachable, interrupted: new AbortController().signal });
 
   test("is the one whose file is named, under the address that is named", async () => {
     const file = JSON.parse(readFileSync(stackFile, "utf8"));

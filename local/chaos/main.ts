@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import { Interrupted, takeSignals } from "../lease.ts";
+import { Interrupted, rejectionBy, takeSignals } from "../lease.ts";
 import { NoRush } from "../rush/stack.ts";
 import { findClock } from "./clock.ts";
 import { listFaults, type Options, parseOptions, USAGE } from "./options.ts";
@@ -91,13 +91,6 @@ async function runAll(
   process.stdout.write(`\n${toText(totalsOf(done))}`);
   if (json !== undefined) writeFileSync(json, toJson(seed, done));
   return done.every(holds) ? 0 : 1;
-}
-
-function rejectionBy(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener("abort", () => reject(signal.reason));
-  });
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { openProgress } from "../chaos/progress.ts";
-import { Interrupted, NoStack, takeSignals } from "../lease.ts";
+import { Interrupted, NoStack, rejectionBy, takeSignals } from "../lease.ts";
 import { NoRush, obtainStack } from "../rush/stack.ts";
 import { holdCrowd } from "./crowd.ts";
 import { type Options, parseOptions, USAGE } from "./options.ts";
@@ -31,13 +31,7 @@ async function main(argv: readonly string[]): Promise<number> {
 
 async function crowd(options: Options): Promise<number> {
   const { interrupted } = takeSignals();
-  const { api, stack, stock, seed } = options;
-  const named = { ...(api === undefined ? {} : { api }), ...(stack === undefined ? {} : { stack }) };
-  // Of a rush's options only those that name a stack are looked at.
-  const lease = await obtainStack(
-    { users: options.people, concurrency: 1, duplicates: 0, wait: options.limit, stock, seed, ...named },
-    { say: (line) => process.stderr.write(`${line}\n`), interrupted },
-  );
+  const lease = await obtainStack(options, { say: (line) => process.stderr.write(`${line}\n`), interrupted });
   try {
     const held = holdCrowd(options, lease.stack, openProgress(process.stderr));
     const result = await Promise.race([held, rejectionBy(interrupted)]);
@@ -49,13 +43,6 @@ async function crowd(options: Options): Promise<number> {
   } finally {
     await lease.stop();
   }
-}
-
-function rejectionBy(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.throwIfAborted();
-    signal.addEventListener("abort", () => reject(signal.reason));
-  });
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { apiHere, numberBetween, wholeNumber, withLoneJson } from "../option-values.ts";
 
 export interface Options {
   readonly people: number;
@@ -52,14 +53,13 @@ one for the time of the crowd.
 Exit status: 0 all held, 1 something did not or the crowd could not be let in, 2 an option is wrong.
 `;
 
-const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
 const DAY_SECONDS = 86_400;
 
 /** Reads the words behind the command. `newSeed` is asked only if none is given. */
 export function parseOptions(argv: readonly string[], newSeed: () => number): Parsed {
   try {
     const { values } = parseArgs({
-      args: argv.map((word, index) => (word === "--json" && lacksValue(argv[index + 1]) ? "--json=-" : word)),
+      args: withLoneJson(argv),
       options: {
         people: { type: "string", default: "2000" },
         capacity: { type: "string" },
@@ -78,24 +78,24 @@ export function parseOptions(argv: readonly string[], newSeed: () => number): Pa
       },
     });
     if (values.help) return { help: true };
-    const people = whole("--people", values.people, 1, 100_000);
+    const people = wholeNumber("--people", values.people, 1, 100_000);
     // In proportion, so that a larger crowd waits as long and asks as often: two cores carry some hundred polls a second.
     const { capacity = share(people, 20), rate = share(people, 50), stock = share(people, 2) } = values;
     const { heartbeat = `${Math.min(300, Math.max(10, Math.round(people / 200)))}` } = values;
     return {
       options: {
         people,
-        capacity: whole("--capacity", capacity, 1, 1_000_000),
-        rate: whole("--rate", rate, 1, 10_000),
-        heartbeat: whole("--heartbeat", heartbeat, 1, 300),
-        passSeconds: whole("--pass-seconds", values["pass-seconds"], 1, 3_600),
-        stock: whole("--stock", stock, 1, 10_000_000),
-        schedulers: whole("--schedulers", values.schedulers, 0, 1_000),
-        abandon: between("--abandon", values.abandon, 0, 1),
-        seed: values.seed === undefined ? newSeed() : whole("--seed", values.seed, 0, 2 ** 32 - 1),
-        limit: between("--limit", values.limit, 1, DAY_SECONDS),
+        capacity: wholeNumber("--capacity", capacity, 1, 1_000_000),
+        rate: wholeNumber("--rate", rate, 1, 10_000),
+        heartbeat: wholeNumber("--heartbeat", heartbeat, 1, 300),
+        passSeconds: wholeNumber("--pass-seconds", values["pass-seconds"], 1, 3_600),
+        stock: wholeNumber("--stock", stock, 1, 10_000_000),
+        schedulers: wholeNumber("--schedulers", values.schedulers, 0, 1_000),
+        abandon: numberBetween("--abandon", values.abandon, 0, 1),
+        seed: values.seed === undefined ? newSeed() : wholeNumber("--seed", values.seed, 0, 2 ** 32 - 1),
+        limit: numberBetween("--limit", values.limit, 1, DAY_SECONDS),
         ...(values.json === undefined ? {} : { json: values.json }),
-        ...(values.api === undefined ? {} : { api: loopback(values.api) }),
+        ...(values.api === undefined ? {} : { api: apiHere(values.api) }),
         ...(values.stack === undefined ? {} : { stack: values.stack }),
       },
     };
@@ -107,28 +107,4 @@ export function parseOptions(argv: readonly string[], newSeed: () => number): Pa
 /** One of so many people, as an option's text. */
 function share(people: number, of: number): string {
   return String(Math.max(1, Math.round(people / of)));
-}
-
-/** `--json` may stand alone, which `parseArgs` does not know. */
-function lacksValue(next: string | undefined): boolean {
-  return next === undefined || next.startsWith("--");
-}
-
-function between(name: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (text.trim() !== "" && value >= least && value <= most) return value;
-  throw new Error(`${name} takes a number from ${least} to ${most}, not "${text}".`);
-}
-
-function whole(name: string, text: string, least: number, most: number): number {
-  const value = between(name, text, least, most);
-  if (Number.isInteger(value)) return value;
-  throw new Error(`${name} takes a whole number, not "${text}".`);
-}
-
-/** A crowd is an attack on whom it is not meant for. */
-function loopback(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol === "http:" && LOOPBACK.has(url.hostname)) return url.origin;
-  throw new Error(`--api takes an http:// address of this machine, not "${text}".`);
 }

@@ -1,4 +1,4 @@
-import type { Latency } from "../rush/figures.ts";
+import { table, times, whole } from "../rush/columns.ts";
 import type { Figures } from "./figures.ts";
 import type { Options } from "./options.ts";
 import { HABITS } from "./people.ts";
@@ -114,23 +114,4 @@ function exampleLines(violations: readonly Violation[]): string[] {
   });
   const more = violations.length - lines.length;
   return more > 0 ? [...lines, `       and ${whole(more)} more`] : lines;
-}
-
-/** Columns: the first to the left, the others to the right. */
-function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
-      .join("  "),
-  );
-}
-
-function times(latency: Latency | undefined): string[] {
-  if (!latency) return ["–", "–", "–", "–"];
-  return [latency.p50, latency.p95, latency.p99, latency.most].map((ms) => ms.toFixed(1));
-}
-
-function whole(number: number): string {
-  return Math.round(number).toLocaleString("en-US");
 }

@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import { Interrupted, NoStack, takeSignals } from "../lease.ts";
+import { Interrupted, NoStack, rejectionBy, takeSignals } from "../lease.ts";
 import { type Options, parseOptions, USAGE } from "./options.ts";
 import { holds, toJson, toText } from "./report.ts";
 import { holdRush } from "./rush.ts";
@@ -42,13 +42,6 @@ async function rush(options: Options): Promise<number> {
   } finally {
     await lease.stop();
   }
-}
-
-function rejectionBy(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.throwIfAborted();
-    signal.addEventListener("abort", () => reject(signal.reason));
-  });
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { apiHere, numberBetween, wholeNumber, withLoneJson } from "../option-values.ts";
 
 export interface Options {
   readonly users: number;
@@ -39,13 +40,11 @@ guarantees G1 to G5 held. Uses the running stack, or starts one for the time of 
 Exit status: 0 all guarantees hold, 1 one is violated or the rush could not be held, 2 an option is wrong.
 `;
 
-const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
-
 /** Reads the words behind the command. `newSeed` is asked only if none is given. */
 export function parseOptions(argv: readonly string[], newSeed: () => number): Parsed {
   try {
     const { values } = parseArgs({
-      args: argv.map((word, index) => (word === "--json" && lacksValue(argv[index + 1]) ? "--json=-" : word)),
+      args: withLoneJson(argv),
       options: {
         users: { type: "string", default: "2000" },
         stock: { type: "string", default: "100" },
@@ -62,42 +61,18 @@ export function parseOptions(argv: readonly string[], newSeed: () => number): Pa
     if (values.help) return { help: true };
     return {
       options: {
-        users: whole("--users", values.users, 1, 1_000_000),
-        stock: whole("--stock", values.stock, 1, 10_000_000),
-        concurrency: whole("--concurrency", values.concurrency, 1, 10_000),
-        duplicates: between("--duplicates", values.duplicates, 0, 1),
-        seed: values.seed === undefined ? newSeed() : whole("--seed", values.seed, 0, 2 ** 32 - 1),
-        wait: between("--wait", values.wait, 0, 86_400),
+        users: wholeNumber("--users", values.users, 1, 1_000_000),
+        stock: wholeNumber("--stock", values.stock, 1, 10_000_000),
+        concurrency: wholeNumber("--concurrency", values.concurrency, 1, 10_000),
+        duplicates: numberBetween("--duplicates", values.duplicates, 0, 1),
+        seed: values.seed === undefined ? newSeed() : wholeNumber("--seed", values.seed, 0, 2 ** 32 - 1),
+        wait: numberBetween("--wait", values.wait, 0, 86_400),
         ...(values.json === undefined ? {} : { json: values.json }),
-        ...(values.api === undefined ? {} : { api: loopback(values.api) }),
+        ...(values.api === undefined ? {} : { api: apiHere(values.api) }),
         ...(values.stack === undefined ? {} : { stack: values.stack }),
       },
     };
   } catch (error) {
     return { mistake: error instanceof Error ? error.message : String(error) };
   }
-}
-
-/** `--json` may stand alone, which `parseArgs` does not know. */
-function lacksValue(next: string | undefined): boolean {
-  return next === undefined || next.startsWith("--");
-}
-
-function between(name: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (text.trim() !== "" && value >= least && value <= most) return value;
-  throw new Error(`${name} takes a number from ${least} to ${most}, not "${text}".`);
-}
-
-function whole(name: string, text: string, least: number, most: number): number {
-  const value = between(name, text, least, most);
-  if (Number.isInteger(value)) return value;
-  throw new Error(`${name} takes a whole number, not "${text}".`);
-}
-
-/** A rush is an attack on whom it is not meant for. */
-function loopback(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol === "http:" && LOOPBACK.has(url.hostname)) return url.origin;
-  throw new Error(`--api takes an http:// address of this machine, not "${text}".`);
 }

@@ -20,7 +20,10 @@ export class NoRush extends Error {}
  *
  * @throws {NoStack} When there is none to be had.
  */
-export async function obtainStack(options: Options, how: Pick<Terms, "say" | "interrupted">): Promise<Lease> {
+export async function obtainStack(
+  options: Pick<Options, "api" | "stack">,
+  how: Pick<Terms, "say" | "interrupted">,
+): Promise<Lease> {
   const terms = { ...how, root: ROOT, env: process.env };
   if (options.api === undefined && options.stack === undefined) return leaseStack(terms);
   const path = options.stack ?? stackFileOf(terms);

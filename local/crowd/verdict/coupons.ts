@@ -1,6 +1,9 @@
 import { type Evidence, type Judged, stintsOf, type Violation } from "./evidence.ts";
 
-/** A coupon takes a valid pass of one's own, and nothing else does; and a valid pass does. */
+/**
+ * A coupon takes a valid pass of one's own, and nothing else does; and a valid pass does. Whoever was given one with it hears that
+ * answer again after the pass has ended.
+ */
 export function judgePasses({ calls, holders, rules }: Evidence): Judged {
   const violations: Violation[] = [];
   const insideFrom = new Map<string, number>();
@@ -8,13 +11,19 @@ export function judgePasses({ calls, holders, rules }: Evidence): Judged {
     const first = told.find(({ ticket }) => ticket.state === "admitted");
     if (first) insideFrom.set(user, first.sentAt);
   }
+  const givenFrom = new Map<string, number>();
+  for (const { user, coupon, shown, answeredAt } of calls) {
+    if (coupon && shown === "pass") givenFrom.set(user, Math.min(answeredAt, givenFrom.get(user) ?? answeredAt));
+  }
   let refused = 0;
   let served = 0;
   for (const { user, shown, status, word, sentAt, answeredAt } of calls) {
     // What was not decided says nothing of the pass.
     if (shown === undefined || status === 0 || status === 429 || status >= 500) continue;
     const isRefused = word === "pass-required";
-    if (shown !== "pass") {
+    const isReplay = word === "replayed" && (givenFrom.get(user) ?? Number.POSITIVE_INFINITY) <= sentAt;
+    if (shown === "expired-pass" && isReplay) served++;
+    else if (shown !== "pass") {
       if (isRefused) refused++;
       else violations.push({ user, what: `was told "${word}" on ${NAMES[shown]}` });
     } else if (!isRefused) served++;
