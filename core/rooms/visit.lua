@@ -60,6 +60,7 @@ if clock < slowUntil then beatMs = max(beatMs, slowBeatMs) end
 idle = idle + max(0, passed - beatMs / 2)
 local beat = string.format('%.0f', clock - idle)
 local staleBeat = string.format('%.0f', clock - idle - 1.5 * beatMs)
+local freshBeat = clock - idle - beatMs
 if wall >= fromMs and wall < toMs then
   if otherRate >= 0 then rate = otherRate end
   if otherCapacity < 4294967295 then capacity = otherCapacity end
@@ -200,7 +201,7 @@ if sweeps then
   end
 end
 
--- Whose turn it is. A head who has stopped polling is passed over, and dropped by a sweep.
+-- Whose turn it is. A head who has been silent for a heartbeat is passed over until the next poll, or until a sweep.
 if mayAdmit and line > 0 then
   -- Not more in any one second than the rate allows: what was admitted lately, by parts of a second.
   local slot, recent, here, kept = floor(clock / SLOT_MS), 0, 0, {}
@@ -212,13 +213,14 @@ if mayAdmit and line > 0 then
   end
   local quota = min(floor(level), max(1, math.ceil(limit)) - recent, capacity - active, most, line)
   if quota > 0 then
-    local heads = call('ZRANGE', waiting, '0', quota - 1, 'WITHSCORES')
+    -- Some more than may come in, so that a few who are silent at the head hold up nobody.
+    local heads = call('ZRANGE', waiting, '0', min(2 * quota + 8, most) - 1, 'WITHSCORES')
     local names = {}
     for i = 1, #heads / 2 do names[i] = heads[2 * i - 1] end
     local seen = call('ZMSCORE', beats, unpack(names))
-    local turn, ended, named, own = {}, {}, {}, false
+    local turn, ended, named, calls, own = {}, {}, {}, {}, false
     for i = 1, #names do
-      if seen[i] and tonumber(seen[i]) > tonumber(staleBeat) then
+      if #turn < quota and seen[i] and tonumber(seen[i]) > freshBeat then
         local theirs, untilClock, sign = tonumber(heads[2 * i]), clock + UNCOLLECTED_MS, -1
         if theirs < 0 then theirs = (theirs - DRAWN) % NUMBERS else serving = max(serving, theirs) end
         if names[i] == member then
@@ -226,14 +228,16 @@ if mayAdmit and line > 0 then
           score, ends, number = nil, untilClock, theirs
         end
         turn[#turn + 1] = names[i]
+        -- A pass is kept for whoever keeps the heartbeat, and no longer: a place inside stands empty meanwhile.
+        calls[#calls + 1], calls[#calls + 2] = string.format('%.0f', tonumber(seen[i]) - beatMs / 2), names[i]
         ended[#ended + 1], ended[#ended + 2] = string.format('%.0f', untilClock), names[i]
         named[#named + 1], named[#named + 2] = names[i], string.format('%.0f', sign * theirs)
       end
     end
     local count = #turn
     if count > 0 then
-      -- The heartbeat goes on until the pass is collected.
       call('ZREM', waiting, unpack(turn))
+      call('ZADD', beats, unpack(calls))
       call('ZADD', passes, unpack(ended))
       call('HSET', numbers, unpack(named))
       call('HDEL', spent, unpack(turn))

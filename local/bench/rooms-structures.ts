@@ -70,14 +70,14 @@ const ours: Structure = {
     });
     const ticks = (calls: number, each: number): Calls => ({
       commands: Array<string>(calls).fill(encoded(roomId, "tick", "", each)),
-      ...{ expected: beginning(6, "ticked"), each },
+      ...{ expected: beginning(7, "ticked"), each },
     });
     const { rules, state, ...members } = visitKeys(roomId);
     const { waiting, beats, passes, numbers } = members;
     let version = 1;
     const room: Room = {
-      join: visits("join", beginning(17, "created", "waiting")),
-      poll: visits("poll", beginning(17, "found", "waiting")),
+      join: visits("join", beginning(18, "created", "waiting")),
+      poll: visits("poll", beginning(18, "found", "waiting")),
       leave: visits("leave", beginning(1, "left")),
       admit: ticks,
       drop: ticks,
