@@ -670,6 +670,27 @@ describe("what a waiting person is told", () => {
     expect(high).toBeGreaterThanOrEqual(low);
   });
 
+  test("is not made of a first look: after an idle time the room's own rate counts for some seconds", async () => {
+    const room = await openRoom(parts.ctx, { capacity: 1, admitPerSecond: 10, passSeconds: 3_600 });
+    await room.take("inside");
+    await room.take("waits");
+    await room.wait(5_000);
+    await room.leave("waits");
+    await room.wait(60_000);
+    await takeAll(room, names(20));
+    // Nobody has come in at this look, and the room is full.
+    await room.jump(260);
+    const { etaSeconds, ahead } = await room.poll("u20");
+    expect(ahead).toBe(19);
+    expect(etaSeconds.high).toBeLessThan(20);
+    // It stays so, and is believed.
+    for (let second = 0; second < 30; second++) {
+      await room.wait(1_000);
+      await Promise.all(names(20).map((user) => room.poll(user)));
+    }
+    expect((await room.poll("u20")).etaSeconds.high).toBeGreaterThan(100);
+  });
+
   test("is sooner the more people leave the line ahead", () => {
     expect(etaOf({ ...line, drops: 5 }).low).toBeLessThan(etaOf(line).low);
   });

@@ -255,8 +255,8 @@ if sweeps and clock - measuredAt >= MEASURE_MS then
   if isServing and line > 0 then
     local perSecond = (admitted - measuredAdmitted) / seconds
     -- Until an average has its length behind it, it is the plain one of all that was measured; and before there is much of
-    -- that, of what the room should do: a first look is a burst, or a pause after one.
-    if fast < 0 then fast, slow, measuredFor = limit, limit, PRIOR_SECONDS end
+    -- that, or where nobody has waited for long, of what the room should do: a first look is a burst, or a pause after one.
+    if measuredFor < PRIOR_SECONDS then fast, slow, measuredFor = limit, limit, PRIOR_SECONDS end
     measuredFor = min(measuredFor + seconds, SLOW_SECONDS)
     local near = max(1 - math.exp(-seconds / FAST_SECONDS), seconds / measuredFor)
     local far = max(1 - math.exp(-seconds / SLOW_SECONDS), seconds / measuredFor)
