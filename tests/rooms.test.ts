@@ -373,7 +373,11 @@ describe("who stops polling", () => {
     expect(await factsOf(room)).toMatchObject({ waiting: 10, dropped: 0 });
     await room.put({ open: true });
     await room.jump(500);
-    expect(await room.poll("here")).toMatchObject({ state: "admitted" });
+    expect(await room.poll("here")).toMatchObject({ state: "admitted", number: 10 });
+    // Whoever places themselves by number and `serving` is not told a better place than they have.
+    const late = await room.take("late");
+    const { serving } = await factsOf(room);
+    expect(late.number - serving).toBeGreaterThanOrEqual(late.position ?? 0);
     expect(await room.poll("u1")).toMatchObject({ state: "waiting", position: 1 });
   });
 
@@ -642,7 +646,7 @@ describe("a room", () => {
 });
 
 describe("what a waiting person is told", () => {
-  const line = { ahead: 99, line: 200, limit: 10, fast: 5, slow: 4, drops: 0, pausedMs: 0 };
+  const line = { ahead: 99, line: 200, limit: 10, least: 1, fast: 5, slow: 4, drops: 0, pausedMs: 0 };
 
   test("is a range around what the measured rate says", () => {
     const { low, high } = etaOf(line);
@@ -657,8 +661,8 @@ describe("what a waiting person is told", () => {
   });
 
   test.each([
-    ["nobody moves", { fast: 0, slow: 0 }],
-    ["the rate is tiny", { limit: 0.0001, fast: -1, slow: -1 }],
+    ["nobody moves", { fast: 0, slow: 0, least: 0 }],
+    ["the rate is tiny", { limit: 0.0001, least: 0, fast: -1, slow: -1 }],
     ["millions are ahead", { ahead: 5_000_000, line: 5_000_000 }],
   ])("is finite whole seconds, low before high, when %s", (_, odd) => {
     const { low, high } = etaOf({ ...line, ...odd });
@@ -670,25 +674,31 @@ describe("what a waiting person is told", () => {
     expect(high).toBeGreaterThanOrEqual(low);
   });
 
-  test("is not made of a first look: after an idle time the room's own rate counts for some seconds", async () => {
-    const room = await openRoom(parts.ctx, { capacity: 1, admitPerSecond: 10, passSeconds: 3_600 });
-    await room.take("inside");
-    await room.take("waits");
-    await room.wait(5_000);
-    await room.leave("waits");
-    await room.wait(60_000);
-    await takeAll(room, names(20));
-    // Nobody has come in at this look, and the room is full.
-    await room.jump(260);
-    const { etaSeconds, ahead } = await room.poll("u20");
-    expect(ahead).toBe(19);
-    expect(etaSeconds.high).toBeLessThan(20);
-    // It stays so, and is believed.
-    for (let second = 0; second < 30; second++) {
-      await room.wait(1_000);
-      await Promise.all(names(20).map((user) => room.poll(user)));
+  test("is not made of a first look: after an idle time what the room can do counts for some seconds", async () => {
+    const room = await openRoom(parts.ctx, { capacity: 50, admitPerSecond: 100, passSeconds: 5 });
+    for (const round of ["new", "idle"]) {
+      await takeAll(room, names(50, `${round}-inside-`));
+      await takeAll(room, names(20, round));
+      // Nobody has come in at this look, and the room is full.
+      await room.jump(260);
+      const { etaSeconds, ahead } = await room.poll(`${round}20`);
+      expect(ahead).toBe(19);
+      // Fifty passes of five seconds: ten a second at the least.
+      expect(etaSeconds.high).toBeLessThanOrEqual(8);
+      await room.wait(20_000);
+      await room.wait(60_000);
     }
-    expect((await room.poll("u20")).etaSeconds.high).toBeGreaterThan(100);
+  });
+
+  test("is as long as passes last where everyone keeps theirs, until it is seen that they do not", async () => {
+    const room = await openRoom(parts.ctx, { capacity: 1, admitPerSecond: 10, passSeconds: 300 });
+    await room.take("inside");
+    await room.wait(1_000);
+    await room.take("waits");
+    await room.jump(300);
+    const { low, high } = (await room.poll("waits")).etaSeconds;
+    expect(low).toBeLessThanOrEqual(1);
+    expect(high).toBeGreaterThanOrEqual(300 / 1.3);
   });
 
   test("is sooner the more people leave the line ahead", () => {

@@ -18,7 +18,10 @@ export interface RoomView {
   readonly waiting: number;
   readonly active: number;
   readonly capacity: number;
-  /** The highest number admitted. While a drawn order is served: of those who came after the opening. */
+  /**
+   * Every number up to this was admitted, or is gone: a position is at most the number less this. While a drawn order is served,
+   * of those who came after the opening.
+   */
   readonly serving: number;
   /** People admitted so far. A ticket's position is its `turn` less this or, where people have left, a little less. */
   readonly admitted: number;

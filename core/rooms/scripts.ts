@@ -42,7 +42,7 @@ export interface RoomFacts {
   readonly version: number;
   readonly waiting: number;
   readonly active: number;
-  /** The highest number admitted. */
+  /** Every number up to this was admitted, or is gone. */
   readonly serving: number;
   /** People admitted and dropped so far. */
   readonly admitted: number;

@@ -29,5 +29,8 @@ local recovering = 0
 if latch >= UNARMED or not string.find(call('INFO', 'replication'), 'master_replid:' .. node, 1, true) then recovering = 1 end
 local opened = 0
 if latch % UNARMED >= OPENED or wall >= opensAt then opened = 1 end
+-- Who was passed over at the head still stands before everyone behind: up to them, and no further, the line is served.
+local head = tonumber(call('ZRANGE', waiting, '0', '0', 'WITHSCORES')[2] or '')
+if head and head >= 0 then serving = math.min(serving, head - 1) end
 local line, active = call('ZCARD', waiting), call('ZCOUNT', passes, '(' .. string.format('%.0f', clock), '+inf')
 return { 'found', version, line, active, string.format('%.0f', serving), string.format('%.0f', admitted), string.format('%.0f', dropped), string.format('%.0f', numbered), string.format('%.0f', numbersTo), string.format('%.4f', pace), reason, opened, recovering, math.floor(max(0, graceUntil - clock)), epoch, string.format('%.4f', fast), string.format('%.4f', slow), string.format('%.4f', drops), series, capacity, maxWaiting, string.format('%.17g', rate), open, string.format('%.0f', opensAt), string.format('%.0f', wall), filling, passMs, beatMs, shuffle, seed }

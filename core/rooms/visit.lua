@@ -24,8 +24,8 @@
 --      passNumber       its number
 --      passLeftMs       what it has left, in ms
 --
--- Replies: created standing number place ahead leftMs line admitted limit fast slow drops graceMs opensMs epoch series heartbeatMs open
---          found standing number place ahead leftMs line admitted limit fast slow drops graceMs opensMs epoch series heartbeatMs open
+-- Replies: created standing number place ahead leftMs line admitted limit least fast slow drops graceMs opensMs epoch series heartbeatMs open
+--          found standing number place ahead leftMs line admitted limit least fast slow drops graceMs opensMs epoch series heartbeatMs open
 --          room-full | unknown | left | recovering | missing
 --          ticked line active admitted numbered epoch more
 --          standing: waiting, admitted or expired
@@ -68,6 +68,9 @@ if wall >= fromMs and wall < toMs then
 end
 if latch < OPENED and wall >= opensAt then latch, dirty = latch + OPENED, true end
 local limit = rate * pace
+-- Passes end at the latest after their time, unless they are prolonged: so many come in at the least while people wait.
+local least = 0
+if renew == 0 then least = min(limit, capacity * 1000 / passMs) end
 -- A second's worth would come in lumps; less than a look of the schedule is worth would be lost.
 level = min(level + passed / 1000 * limit, max(1 + limit * 0.3, limit * BURST_SECONDS))
 local isGrace = clock < graceUntil
@@ -255,8 +258,8 @@ if sweeps and clock - measuredAt >= MEASURE_MS then
   if isServing and line > 0 then
     local perSecond = (admitted - measuredAdmitted) / seconds
     -- Until an average has its length behind it, it is the plain one of all that was measured; and before there is much of
-    -- that, or where nobody has waited for long, of what the room should do: a first look is a burst, or a pause after one.
-    if measuredFor < PRIOR_SECONDS then fast, slow, measuredFor = limit, limit, PRIOR_SECONDS end
+    -- that, or where nobody has waited for long, of what the room can do: a first look is a burst, or a pause after one.
+    if measuredFor < PRIOR_SECONDS then fast, slow, measuredFor = limit, least, PRIOR_SECONDS end
     measuredFor = min(measuredFor + seconds, SLOW_SECONDS)
     local near = max(1 - math.exp(-seconds / FAST_SECONDS), seconds / measuredFor)
     local far = max(1 - math.exp(-seconds / SLOW_SECONDS), seconds / measuredFor)
@@ -288,6 +291,6 @@ elseif ends then
 else
   return { 'unknown' }
 end
-local facts = { string.format('%.0f', number), string.format('%.0f', score), ahead, leftMs, line, string.format('%.0f', admitted), string.format('%.4f', limit), string.format('%.4f', fast), string.format('%.4f', slow), string.format('%.4f', drops), floor(max(0, graceUntil - clock)), floor(max(0, opensAt - wall)), epoch, series, toldMs, open }
+local facts = { string.format('%.0f', number), string.format('%.0f', score), ahead, leftMs, line, string.format('%.0f', admitted), string.format('%.4f', limit), string.format('%.6f', least), string.format('%.4f', fast), string.format('%.4f', slow), string.format('%.4f', drops), floor(max(0, graceUntil - clock)), floor(max(0, opensAt - wall)), epoch, series, toldMs, open }
 if isNew then return { 'created', standing, unpack(facts) } end
 return { 'found', standing, unpack(facts) }

@@ -17,6 +17,7 @@ export interface Visit {
   readonly line: number;
   readonly admitted: number;
   readonly limit: number;
+  readonly least: number;
   readonly fast: number;
   readonly slow: number;
   readonly drops: number;
@@ -60,6 +61,7 @@ export const visit = defineScript(
           .map(Number);
         const [
           limit = 0,
+          least = 0,
           fast = 0,
           slow = 0,
           drops = 0,
@@ -71,7 +73,7 @@ export const visit = defineScript(
           open,
         ] = rest;
         const standing = TICKET_STATES.find((state) => state === facts[0]) ?? "waiting";
-        const rates = { limit, fast, slow, drops };
+        const rates = { limit, least, fast, slow, drops };
         return {
           word,
           standing,

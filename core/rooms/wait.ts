@@ -7,6 +7,8 @@ export interface Line {
   readonly line: number;
   /** What rate and backend allow now. */
   readonly limit: number;
+  /** So many come in at the least while people wait, because passes end; zero where they can be prolonged. */
+  readonly least: number;
   /** Admitted, averaged over some seconds and over some ten seconds; below zero before the first measurement. */
   readonly fast: number;
   readonly slow: number;
@@ -25,6 +27,8 @@ export interface Eta {
 /** The measured rate may be off by so much, one way and the other; calibrated with `npm run crowd`. */
 const FASTER = 1.25;
 const SLOWER = 1.3;
+/** Nobody knows how slow a room can be whose passes are prolonged: not slower than this part of what it may do. */
+const LEAST_SHARE = 50;
 /** How much later than the turn a poll finds it, at most. */
 const POLL_GAP_SECONDS = 2;
 
@@ -38,11 +42,12 @@ export function etaOf(it: Line): Eta {
   const measured = it.fast >= 0;
   const share = it.line > 0 ? Math.min(1, people / it.line) : 1;
   const best = (measured ? Math.min(limit, Math.max(it.fast, it.slow)) : limit) + it.drops * share;
-  const worst = measured ? Math.min(it.fast, it.slow) : limit / 2;
+  const least = it.least > 0 ? it.least : limit / LEAST_SHARE;
+  const worst = Math.max(measured ? Math.min(it.fast, it.slow) : 0, least);
   const pausedSeconds = it.pausedMs / 1_000;
   const bound = (seconds: number) => Math.min(seconds, limits.roomEtaMostSeconds);
   const low = bound(pausedSeconds + people / Math.max(best, 0.001) / FASTER - 1);
-  const high = bound(pausedSeconds + (people / Math.max(worst, limit / 50)) * SLOWER + POLL_GAP_SECONDS);
+  const high = bound(pausedSeconds + (people / worst) * SLOWER + POLL_GAP_SECONDS);
   return { low: Math.max(0, Math.floor(low)), high: Math.ceil(Math.max(low, high)) };
 }
 

@@ -76,8 +76,8 @@ const ours: Structure = {
     const { waiting, beats, passes, numbers } = members;
     let version = 1;
     const room: Room = {
-      join: visits("join", beginning(18, "created", "waiting")),
-      poll: visits("poll", beginning(18, "found", "waiting")),
+      join: visits("join", beginning(19, "created", "waiting")),
+      poll: visits("poll", beginning(19, "found", "waiting")),
       leave: visits("leave", beginning(1, "left")),
       admit: ticks,
       drop: ticks,

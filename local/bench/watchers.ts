@@ -41,7 +41,7 @@ async function putRoom(server: Server, people: number): Promise<void> {
   const encoded = await loadVisit(client);
   const shape = { sockets: 1, pipeline: 64 };
   const joins = idsOf("numeric", people).map((id) => encoded(ROOM, "join", id, 1));
-  await measure(server, packLoad(shape, joins, "evalsha", "*18\r\n$7\r\ncreated\r\n"), shape);
+  await measure(server, packLoad(shape, joins, "evalsha", "*19\r\n$7\r\ncreated\r\n"), shape);
 }
 
 function begin(server: Server): { ask(watch: Watch): Promise<Watched>; end(): void } {
