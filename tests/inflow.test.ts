@@ -135,6 +135,25 @@ describe("what stands behind a room", () => {
     expect(await backendOf(parts.ctx, [campaignId])).toMatchObject({ lateMs: 0 });
   });
 
+  test("dead letters that cannot be sent are no refusal of the ledger", async () => {
+    const { roomId } = await openRoom(parts.ctx);
+    const campaignId = await parts.campaign({ roomId });
+    await issuer(soldOutMemory())(parts.ctx, { campaignId, userId: "u", stop: async () => undefined });
+    // Its ticket is another's by now, so it can never be recorded; and the dead letters are away.
+    const put = async () => false;
+    const get = async () => ({ pk: "", sk: "", epoch: 0, version: 1, record: JSON.stringify({ stock: 0 }) });
+    const send = async () => {
+      throw new StoreUnavailable("queue", new Error("away"));
+    };
+    const logged = parts.logged.length;
+    const ctx = { ...parts.ctx, table: { ...parts.ctx.table, put, get } };
+    await consume(parts, { ...ctx, deadLetters: { ...parts.ctx.deadLetters, send } }, confirmer());
+    expect(parts.logged.slice(logged).map(({ event }) => event)).toContain("dead-letter-failed");
+    expect(await backendOf(parts.ctx, [campaignId])).toMatchObject({ isThrottled: false });
+    // Taken out of the way of the tests behind it.
+    await parts.redis.door.command("DEL", keys.outbox(campaignId));
+  });
+
   test("a ledger that refuses writes is noted by the persister, and forgotten after some seconds", async () => {
     const { roomId } = await openRoom(parts.ctx);
     const campaignId = await parts.campaign({ roomId });

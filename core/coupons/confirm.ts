@@ -46,12 +46,16 @@ export function confirmer(): (ctx: ConfirmCtx, batch: readonly Received[]) => Pr
     const tally = { recorded: 0, alreadyRecorded: 0, deadLettered: 0 };
     const kept: Delivery[] = [];
     const failed: Received[] = [];
+    const refused = new Set<string>();
 
     await Promise.all(
       [...groups.values()].map(async (group) => {
         // A group's records have different users and tickets, so their writes need no order among themselves.
         const outcomes = await admitGroup(ctx, recall, group);
-        for (const { delivery, word } of outcomes) if (delivery && word && KEPT.has(word)) kept.push(delivery);
+        for (const { delivery, word, error } of outcomes) {
+          if (delivery && word && KEPT.has(word)) kept.push(delivery);
+          if (delivery && error !== undefined) refused.add(delivery.confirmation.campaignId);
+        }
         for (const [index, outcome] of outcomes.entries()) {
           if (await settles(ctx, outcome, tally)) continue;
           // The rest of the group was written all the same; its messages come again harmlessly.
@@ -61,7 +65,7 @@ export function confirmer(): (ctx: ConfirmCtx, batch: readonly Received[]) => Pr
       }),
     );
 
-    await Promise.all([removeFromOutbox(ctx, kept), noteRefusals(ctx, failed)]);
+    await Promise.all([removeFromOutbox(ctx, kept), noteRefusals(ctx, refused)]);
     return { failed, ...tally };
   };
 }
@@ -140,11 +144,9 @@ async function deadLetter(ctx: ConfirmCtx, received: Received, reason: string): 
 }
 
 /** Notes with each campaign that the ledger has just refused its writes: waiting rooms before it slow down. */
-async function noteRefusals(ctx: ConfirmCtx, failed: readonly Received[]): Promise<void> {
-  const messages = failed.map(({ body }) => readMessage(body));
-  const ids = new Set(messages.flatMap((it) => (it && "confirmation" in it ? [it.confirmation.campaignId] : [])));
+async function noteRefusals(ctx: ConfirmCtx, campaignIds: ReadonlySet<string>): Promise<void> {
   await Promise.all(
-    [...ids].map(async (campaignId) => {
+    [...campaignIds].map(async (campaignId) => {
       try {
         await ctx.redis.command("HSET", keys.flow(campaignId), "refusedAt", ctx.now());
       } catch (error) {

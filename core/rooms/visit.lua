@@ -27,7 +27,7 @@
 -- Replies: created standing number place ahead leftMs line admitted limit least fast slow drops graceMs opensMs epoch series heartbeatMs open
 --          found standing number place ahead leftMs line admitted limit least fast slow drops graceMs opensMs epoch series heartbeatMs open
 --          room-full | unknown | left | recovering | missing
---          ticked line active admitted numbered epoch more
+--          ticked line active admitted more
 --          standing: waiting, admitted or expired
 --          ahead: people before this one; -1 while the places are not drawn yet; more: 1 where a bound was reached
 local rules, state, waiting, beats, passes, numbers, spent = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
@@ -277,7 +277,7 @@ end
 
 if step == 'tick' then
   active = call('ZCOUNT', passes, '(' .. string.format('%.0f', clock), '+inf')
-  return { 'ticked', line, active, string.format('%.0f', admitted), string.format('%.0f', numbered), epoch, more }
+  return { 'ticked', line, active, string.format('%.0f', admitted), more }
 end
 local standing, ahead, leftMs = 'waiting', -1, 0
 if score then

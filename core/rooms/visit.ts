@@ -93,7 +93,7 @@ export const visit = defineScript(
         };
       }
       case "ticked": {
-        const [line = 0, active = 0, admitted = 0, _numbered, _epoch, more] = facts.map(Number);
+        const [line = 0, active = 0, admitted = 0, more] = facts.map(Number);
         return { word, line, active, admitted, more: more === 1 };
       }
       case "room-full":

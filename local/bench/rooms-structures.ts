@@ -70,7 +70,7 @@ const ours: Structure = {
     });
     const ticks = (calls: number, each: number): Calls => ({
       commands: Array<string>(calls).fill(encoded(roomId, "tick", "", each)),
-      ...{ expected: beginning(7, "ticked"), each },
+      ...{ expected: beginning(5, "ticked"), each },
     });
     const { rules, state, ...members } = visitKeys(roomId);
     const { waiting, beats, passes, numbers } = members;
