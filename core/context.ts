@@ -13,6 +13,8 @@ export interface Ctx {
   readonly redis: RedisDoor;
   readonly confirmations: QueueDoor;
   readonly deadLetters: QueueDoor;
+  /** Batches of product events on their way to the rankings. */
+  readonly events: QueueDoor;
   readonly table: TableDoor;
   /** Key of the coupon ids' signature. A coupon's id changes with it: keep it as long as a campaign lives. */
   readonly couponSecret: string;

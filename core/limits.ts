@@ -161,6 +161,96 @@ export const limits = {
   pollLeastMs: 1_000,
   /** Rooms a container remembers. Only bounds memory. */
   rememberedRooms: 1_000,
+  /** Shards of the rankings: products are spread over them by a hash. Each has a message group of its own, and a cluster slot. */
+  rankingShards: 16,
+  /** Characters of a product's and a category's name, and of an actor's. */
+  productIdLength: 64,
+  actorIdLength: 128,
+  /** Events of one request; the contract's 500. */
+  eventsMost: 500,
+  /**
+   * One event's quantity and amount in minor units. Sums are exact up to 2^53, which takes 900,000 events of the greatest amount for
+   * one shard in seven days.
+   */
+  quantityMost: 1_000_000,
+  amountMost: 10_000_000_000,
+  /** An event may be so far ahead of our clock; it counts as now. Beyond that the request is refused: its sender's clock is wrong. */
+  eventAheadMs: 5 * 60_000,
+  /** An event older than this counts in no window. */
+  eventBehindMs: 7 * 86_400_000,
+  /** Rows that one call of the applying script takes: a millisecond or two of Redis (`npm run bench -- rankings`). */
+  applyRows: 250,
+  /** A batch that was applied is remembered so long, should it be sent again: eight bytes a shard. */
+  batchMemoryMinutes: 120,
+  /** A batch is sent again by the sweep when it is older than the first, and no more when it is older than the second. */
+  batchResendAfterMs: 30_000,
+  batchResendMostMs: 50 * 60_000,
+  /** Raw batches are kept so long; the widest window and a day. */
+  rawDays: 8,
+  /**
+   * A raw batch is written within this time after its arrival was stamped, or stamped anew. Whoever reads all batches up to a time
+   * waits longer than the second behind it.
+   */
+  rawWriteMs: 5_000,
+  rawSettleMs: 15_000,
+  /** A rebuild takes what arrives from this time on from the queue: every function has read of it by then. */
+  editionAheadMs: 10_000,
+  /** How long a container goes by the editions and boards that it has read. */
+  editionMemoryMs: 3_000,
+  /** Half-lives that one edition keeps sums for; each is 56 bytes a product. */
+  halfLivesMost: 8,
+  halfLifeHoursMost: 168,
+  /** Products that one call evicts, scores or looks through. */
+  evictRows: 250,
+  scoreRows: 250,
+  /** Boards; each is four sorted sets a shard and version. */
+  boardsMost: 100,
+  boardSizeMost: 5_000,
+  weightMost: 1_000_000,
+  /** Scores are integers that a double holds exactly. */
+  scoreMost: Number.MAX_SAFE_INTEGER,
+  /** Rows in one stored page of a generation. */
+  generationPageRows: 100,
+  /** How long a generation's pages can be read after the next has taken its place. */
+  generationMs: 10 * 60_000,
+  /** How often a generation is published. */
+  publishEveryMs: 3_000,
+  /**
+   * How often the newest generation is written into the ledger too: a thousand products are some 25 write units. Seldomer while the
+   * list stays the same.
+   */
+  snapshotEveryMs: 20_000,
+  snapshotAtLeastMs: 120_000,
+  /** How long a container goes by the ledger's copy that it has read, and by "there is no such board". */
+  copyMemoryMs: 5_000,
+  unpublishedMemoryMs: 1_000,
+  /** A generation older than this is no longer called live, wherever it comes from. */
+  generationStaleMs: 30_000,
+  /** How long a generation may come from a container's memory as live. */
+  generationMemoryMs: 250,
+  /** Change of rank is against the generation of so long before; one is remembered every so often. */
+  changeAgainstMs: 3_600_000,
+  historyEveryMs: 5 * 60_000,
+  /** Pages of generations that a container remembers, and boards of which nothing was published. Bounds memory: some ten megabytes. */
+  rememberedPages: 400,
+  /** Characters of a generation's copy in the ledger: DynamoDB takes 400 KB. A list that does not fit is cut. */
+  copyLength: 350_000,
+  /** Failures of Redis within this time that open the breaker; how long the next probe waits; how long one may take. */
+  breakerFailures: 3,
+  breakerWindowMs: 5_000,
+  breakerProbeEveryMs: 1_000,
+  breakerProbeMs: 5_000,
+  /** How often a container looks whether another one, or the operator, has moved the breaker. */
+  breakerLookMs: 2_000,
+  /** Views of one product by one actor that count in one hour. */
+  viewsPerActorHour: 10,
+  /** Counters in one hour's sketch of one shard, a byte each; and how many of them one view looks at. */
+  actorCounters: 131_072,
+  actorProbes: 4,
+  /** Views that are older count by the sketch of so long ago. Bounds the sketches: two megabytes an hour. */
+  actorHoursMost: 24,
+  /** A rebuild waits while Redis is fuller than this: it doubles what the rankings take. */
+  rebuildMemoryShare: 0.7,
   /** The persister's back-off for a record that failed for a passing reason: doubles from the first to the second figure. */
   backoffFirstSeconds: 1,
   backoffMostSeconds: 60,
@@ -185,5 +275,14 @@ relation(
 relation(limits.numbersAhead < 2 ** 26, "a drawn place has 26 bits for the number");
 relation(limits.roomWaitingMost < 2 ** 26, "a drawn place has 26 bits for the number");
 relation(2 * limits.tickPeopleMost < 8_000, "a script unpacks at most 8,000 values onto Lua's stack");
+relation(limits.applyRows * 2 < 8_000 && limits.scoreRows * 2 < 8_000, "a script unpacks at most 8,000 values");
+relation(
+  limits.batchResendMostMs < limits.batchMemoryMinutes * 30_000,
+  "a batch that is sent again must still be remembered",
+);
+relation(limits.eventBehindMs < limits.rawDays * 86_400_000, "what counts in a window must be there for a rebuild");
+relation(limits.editionMemoryMs + limits.clockSkewMs < limits.editionAheadMs, "an edition is known before it counts");
+relation(limits.rawWriteMs < limits.rawSettleMs, "a raw batch is written before a rebuild reads");
+relation(limits.viewsPerActorHour < 255, "a counter is one byte");
 relation(limits.sweepIdleMostMs >= limits.sweepIdleMs, "a wait must not exceed the longest wait");
 relation(limits.sweepIdleMs > limits.sweepAgeMs, "an entry is not re-sent before its first send could be confirmed");

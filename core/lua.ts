@@ -11,6 +11,8 @@ export interface Script<K extends string, A extends string, R> {
   readonly text: string;
   readonly keys: readonly K[];
   readonly args: readonly A[];
+  /** Whether the reply holds packed values: its strings then come as bytes. */
+  readonly isBinary?: boolean | undefined;
   /** Turns the raw reply into a value. Throws on a reply that the header does not list: that is a bug, not an outcome. */
   readonly reply: (raw: unknown) => R;
 }
@@ -22,6 +24,7 @@ export const scripts: Script<string, string, unknown>[] = [];
  * Declares a script.
  * @param name the file's name without `.lua`
  * @param text the file's text
+ * @param isBinary whether its reply holds packed values
  */
 export function defineScript<const K extends string, const A extends string, R>(
   name: string,
@@ -29,8 +32,9 @@ export function defineScript<const K extends string, const A extends string, R>(
   keys: readonly K[],
   args: readonly A[],
   reply: (raw: unknown) => R,
+  isBinary = false,
 ): Script<K, A, R> {
-  const script = { name, text, keys, args, reply };
+  const script = { name, text, keys, args, reply, isBinary };
   scripts.push(script);
   return script;
 }

@@ -16,6 +16,18 @@ import {
   showOpenapi,
   verifyCampaign,
 } from "./contract/operations.ts";
+import {
+  ingestEvents,
+  listBoards,
+  putBoard,
+  rebuildRankings,
+  setBreaker,
+  showBoard,
+  showProduct,
+  showRankings,
+  showTop,
+  switchBoard,
+} from "./contract/rankings.ts";
 import { leaveRoom, listRooms, pollTicket, putRoom, revokePasses, showRoom, takeTicket } from "./contract/rooms.ts";
 
 export interface Route {
@@ -48,6 +60,16 @@ export const routes: readonly Route[] = [
   { file: "take-ticket", contract: takeTicket },
   { file: "poll-ticket", contract: pollTicket },
   { file: "leave-room", contract: leaveRoom },
+  { file: "put-board", contract: putBoard },
+  { file: "list-boards", contract: listBoards },
+  { file: "show-board", contract: showBoard },
+  { file: "switch-board", contract: switchBoard },
+  { file: "ingest-events", contract: ingestEvents },
+  { file: "show-top", contract: showTop },
+  { file: "show-product", contract: showProduct },
+  { file: "set-breaker", contract: setBreaker },
+  { file: "show-rankings", contract: showRankings },
+  { file: "rebuild-rankings", contract: rebuildRankings },
   { file: "health", contract: showHealth },
   { file: "openapi", contract: showOpenapi },
 ];
@@ -56,7 +78,7 @@ export const routes: readonly Route[] = [
 export const fallbackFile = "fallback";
 
 /** Functions that a queue feeds, by the queue's name in infra/settings.ts. */
-export const consumers = { Confirmations: "confirm", DeadLetters: "triage" } as const;
+export const consumers = { Confirmations: "confirm", DeadLetters: "triage", Events: "apply-events" } as const;
 
 /** Functions that a schedule calls, with what they are given. EventBridge comes once a minute at most. */
 export const schedules = {
@@ -65,4 +87,8 @@ export const schedules = {
   /** Longer than its rate: one watch ends when the next has begun, so that nobody is without. */
   admit: { file: "admit", rate: "1 minute", input: { watchSeconds: 65 } },
   verify: { file: "verify", rate: "5 minutes", input: {} },
+  /** Longer than its rate, as above. */
+  publish: { file: "publish", rate: "1 minute", input: { watchSeconds: 65 } },
+  expire: { file: "expire", rate: "1 minute", input: {} },
+  rebuild: { file: "rebuild", rate: "1 minute", input: { watchSeconds: 60 } },
 } as const;

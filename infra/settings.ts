@@ -34,6 +34,15 @@ export const queues = {
     visibilitySeconds: 6 * functionSeconds.consumer,
     retentionSeconds: 14 * 86_400,
   },
+  /**
+   * Batches of product events, a message group a shard. No dead letters: a batch that cannot be counted for a passing reason keeps its
+   * place, or the order of its group would be lost; one that nobody can read is counted and let go; and the raw batches in the
+   * ledger are there for a rebuild.
+   */
+  Events: {
+    visibilitySeconds: 6 * functionSeconds.consumer,
+    retentionSeconds: 14 * 86_400,
+  },
 } as const;
 
 /** Attributes of a queue as the SQS API takes them. `deadLetterArn` is known only once that queue exists. */
@@ -54,5 +63,5 @@ export function queueAttributes(name: keyof typeof queues, deadLetterArn?: strin
 /** How many batches of one queue are worked on at once. */
 export const consumerConcurrency = { local: 4, production: 64 } as const;
 
-/** The ledger's table: one item type a partition, see core/coupons/ledger.ts. */
-export const table = { hashKey: "pk", rangeKey: "sk" } as const;
+/** The ledger's table: one item type a partition, see core/coupons/ledger.ts. Items whose `ttl` is past are removed. */
+export const table = { hashKey: "pk", rangeKey: "sk", ttl: "ttl" } as const;

@@ -24,7 +24,11 @@ export async function createQueues(endpoint: string, prefix: string): Promise<Re
     const about = await sqs.send(
       new GetQueueAttributesCommand({ QueueUrl: DeadLetters, AttributeNames: ["QueueArn"] }),
     );
-    return { DeadLetters, Confirmations: await create("Confirmations", about.Attributes?.QueueArn) };
+    const [Confirmations, Events] = await Promise.all([
+      create("Confirmations", about.Attributes?.QueueArn),
+      create("Events"),
+    ]);
+    return { DeadLetters, Confirmations, Events };
   } finally {
     sqs.destroy();
   }

@@ -32,6 +32,8 @@ export interface StackOptions {
   /** How long after its death a part is started again, in milliseconds. */
   readonly restartMs?: number;
   readonly progress?: (step: string) => void;
+  /** A module that the API, the worker and the embedded SQS load before all else: a clock of their own. */
+  readonly preload?: string | undefined;
   /** Work to be done at the API before the stack says that it is ready. */
   readonly seed?: (api: string) => Promise<void>;
 }
@@ -180,11 +182,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       });
       return `redis://127.0.0.1:${port}`;
     };
-    const emulator = async (name: string, main: string) => {
+    const preloaded = options.preload === undefined ? [] : ["--import", options.preload];
+    const emulator = async (name: string, main: string, imports: readonly string[] = []) => {
       const port = await freePort();
       await start(name, {
         command: process.execPath,
-        args: [join(ROOT, main), "--port", `${port}`, "--data", join(folder, name)],
+        args: [...imports, join(ROOT, main), "--port", `${port}`, "--data", join(folder, name)],
         node: true,
         ready: listens(port),
       });
@@ -194,7 +197,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const bundles = join(folder, "functions");
     const [redisUrl, sqs, dynamodb, secrets] = await Promise.all([
       redis(),
-      options.sqsEndpoint ?? emulator("sqs", "local/sqs/main.ts"),
+      options.sqsEndpoint ?? emulator("sqs", "local/sqs/main.ts", preloaded),
       options.dynamodbEndpoint ?? emulator("dynamodb", "local/dynamodb/main.ts"),
       secretsIn(folder),
       bundle({
@@ -219,6 +222,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       Redis: link,
       Confirmations: { url: queueUrls.Confirmations },
       DeadLetters: { url: queueUrls.DeadLetters },
+      Events: { url: queueUrls.Events },
       Ledger: { name: tables.Ledger },
       CouponSecret: { value: secrets.couponSecret },
       RoomKeys: { value: secrets.roomKeys },
@@ -239,7 +243,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const ours = (name: string, main: string) =>
       start(name, {
         command: process.execPath,
-        args: ["--import", join(ROOT, "local/register.mjs"), join(ROOT, main)],
+        args: [...preloaded, "--import", join(ROOT, "local/register.mjs"), join(ROOT, main)],
         env,
         node: true,
         ready: saysReady,

@@ -1,4 +1,4 @@
-/** `npm start`: the stack, a sample campaign, and what to type next. */
+/** `npm start`: the stack, a sample campaign and board, and what to type next. */
 import { join } from "node:path";
 import { ROOT, type Stack, startStack } from "./stack.ts";
 
@@ -38,19 +38,30 @@ function progress() {
   };
 }
 
-async function post(url: string, body: unknown, token?: string): Promise<Response> {
+async function send(method: string, url: string, body: unknown, headers: Record<string, string>): Promise<Response> {
   return fetch(url, {
-    method: "POST",
-    headers: { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) },
+    method,
+    headers: { "content-type": "application/json", ...headers },
     body: JSON.stringify(body),
   });
 }
 
+/** What happened at the sample's shop: a board is shown best with something on it. */
+const SAMPLE_EVENTS = [
+  ...Array.from({ length: 30 }, (_, i) => ({ type: "view", productId: ["tea", "mug", "kettle"][i % 3] })),
+  { type: "like", productId: "mug" },
+  { type: "sale", productId: "tea", quantity: 2, amount: 2_400 },
+  { type: "sale", productId: "kettle", quantity: 1, amount: 4_900 },
+];
+const SAMPLE_WEIGHTS = { view: 1, like: 5, cart: 10, sale: 50, revenue: 0 };
+
 async function seed(api: string): Promise<void> {
-  const answer = await post(`${api}/_local/tokens`, { subjects: ["operator"], scope: "operator" });
+  const answer = await send("POST", `${api}/_local/tokens`, { subjects: ["operator"], scope: "operator" }, {});
   const { tokens } = (await answer.json()) as { tokens: Record<string, string> };
+  const authorization = `Bearer ${tokens.operator}`;
   const now = Date.now();
-  const created = await post(
+  const created = await send(
+    "POST",
     `${api}/campaigns`,
     {
       campaignId: SAMPLE,
@@ -60,11 +71,18 @@ async function seed(api: string): Promise<void> {
       closesAt: new Date(now + 30 * 86_400_000).toISOString(),
       validDays: 30,
     },
-    tokens.operator,
+    { authorization },
   );
   // With kept state the sample is there already, under other times.
   if (!created.ok && created.status !== 409)
     throw new Error(`The sample campaign was refused: ${await created.text()}`);
+
+  const rules = { weights: SAMPLE_WEIGHTS, halfLifeHours: 24 };
+  const put = await send("PUT", `${api}/boards/${SAMPLE}`, rules, { authorization });
+  if (!put.ok) throw new Error(`The sample board was refused: ${await put.text()}`);
+  const headers = { authorization, "idempotency-key": SAMPLE };
+  const counted = await send("POST", `${api}/events`, { events: SAMPLE_EVENTS }, headers);
+  if (!counted.ok) throw new Error(`The sample's events were refused: ${await counted.text()}`);
 }
 
 function banner({ file }: Stack, seconds: string): string {
@@ -79,6 +97,7 @@ function banner({ file }: Stack, seconds: string): string {
     opensAt: new Date(now).toISOString(),
     closesAt: new Date(now + 86_400_000).toISOString(),
   });
+  const events = JSON.stringify({ events: [{ type: "sale", productId: "tea", quantity: 1, amount: 1_200 }] });
   const door = JSON.stringify({ capacity: 100, admitPerSecond: 1, passSeconds: 300 });
   return `
 firstcome is ready (${seconds})
@@ -107,7 +126,13 @@ A waiting room that lets one in every second; a campaign with "roomId":"door" wo
   curl -s -X POST ${api}/rooms/door/tickets -H "Authorization: Bearer $ALICE"; echo
   curl -s ${api}/rooms/door; echo
 
-In another terminal: npm run rush -- --users 5000 --stock 500, npm run crowd      Ctrl-C stops everything.
+Product events are counted, once for each Idempotency-Key; the board "${SAMPLE}" is published every few seconds:
+
+  curl -s ${api}/events -H "Authorization: Bearer $OPERATOR" -H 'Idempotency-Key: one' -d '${events}'; echo
+  curl -s '${api}/boards/${SAMPLE}/top?window=1h'; echo
+  curl -s '${api}/boards/${SAMPLE}/products/tea?window=24h'; echo
+
+In another terminal: npm run rush -- --users 5000 --stock 500, npm run crowd, npm run shop      Ctrl-C stops everything.
 `;
 }
 

@@ -2,8 +2,9 @@ import { DynamoDBClient, GetItemCommand, PutItemCommand } from "@aws-sdk/client-
 import { CreateQueueCommand, ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { mockClient } from "aws-sdk-client-mock";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { backoffSeconds } from "../core/backoff.ts";
 import { StoreUnavailable } from "../core/context.ts";
-import { backoffSeconds, confirmer, type Received } from "../core/coupons/confirm.ts";
+import { confirmer, type Received } from "../core/coupons/confirm.ts";
 import { confirmationOf, messageOf } from "../core/coupons/confirmation.ts";
 import { etaOf } from "../core/coupons/eta.ts";
 import { issuer } from "../core/coupons/issue.ts";

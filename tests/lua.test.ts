@@ -5,7 +5,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type IssueReply, issueScript } from "../core/coupons/issue.ts";
 import { armCampaign, changeCampaign, holding, release, settle, showCampaign } from "../core/coupons/scripts.ts";
 import { GATE } from "../core/coupons/tally.ts";
-import { keys } from "../core/keys.ts";
+import { keys, type ShardKeys, shardKeys } from "../core/keys.ts";
+import "../core/rankings/actors.ts";
+import "../core/rankings/apply.ts";
+import "../core/rankings/scripts.ts";
 import "../core/rooms/gate.ts";
 import "../core/rooms/scripts.ts";
 import "../core/rooms/visit.ts";
@@ -111,8 +114,10 @@ function faultsOf(script: Pick<Script<string, string, unknown>, "text" | "keys" 
   const body = code.slice(script.args.length > 0 ? 2 : 1).join("\n");
   if (/\b(?:KEYS|ARGV)\b/.test(body)) faults.push("KEYS or ARGV is used behind the first lines");
 
+  // What a function inside gives back is no reply.
+  const replying = body.replace(/^local function [^\n]* end$|^local function [\s\S]*?^end$/gm, "");
   const listed = header.replies.map((reply) => reply.word);
-  const returned = [...body.matchAll(/\breturn\b *(.*)/g)].map(([, value = ""]) => {
+  const returned = [...replying.matchAll(/\breturn\b *(.*)/g)].map(([, value = ""]) => {
     const name = /^\w+$/.exec(value.replace(/ end$/, ""))?.[0];
     const table = name === undefined ? value : (new RegExp(`\\blocal ${name} = (.*)`).exec(body)?.[1] ?? "");
     return /^\{ '([a-z-]+)'/.exec(table)?.[1] ?? `(${value})`;
@@ -133,6 +138,10 @@ function faultsOf(script: Pick<Script<string, string, unknown>, "text" | "keys" 
       // These look at the server, not at a key.
       if (KEYLESS.has(name)) continue;
       const key = rest.find((argument) => !argument.startsWith("'"));
+      // One of several that were given: `local tiers = { a, b }`, then `tiers[i]`.
+      const [, list = ""] = /^(\w+)\[\w+\]$/.exec(key ?? "") ?? [];
+      const [, listed = ""] = new RegExp(`^local ${list} = \\{ ([\\w, ]+) \\}$`, "m").exec(body) ?? [];
+      if (list !== "" && listed !== "" && listed.split(", ").every((name) => script.keys.includes(name))) continue;
       if (key !== undefined && !script.keys.includes(key))
         faults.push(`${name} takes a key that was not given: ${key}`);
       if (key === undefined && rest.length > 0) faults.push(`${name} takes a key that is written out: ${rest.join()}`);
@@ -162,7 +171,55 @@ const MAKERS: Readonly<Record<string, (campaignId: string) => string>> = {
   passes: keys.passes,
   numbers: keys.numbers,
   spent: keys.spent,
+  // Of the rankings, a shard stands for the campaign, and a board.
+  ...Object.fromEntries(
+    (["origin", "fence", "marks", "slots", "products", "totals", "dirty", "claim", "built"] as const).map((name) => [
+      name,
+      (id: string) => shardOf(id)[name],
+    ]),
+  ),
+  seen: (id) => shardOf(id).seen(1),
+  from: (id) => shardOf(id, 2).products,
+  minutes: (id) => shardOf(id).minutes(1),
+  quarters: (id) => shardOf(id).quarters(1),
+  hours: (id) => shardOf(id).hours(1),
+  leaving: (id) => shardOf(id).minutes(1),
+  into: (id) => shardOf(id).quarters(1),
+  list: (id) => shardOf(id).scoring,
+  remaining: (id) => shardOf(id).remaining("b", 1),
+  ...Object.fromEntries(
+    (["scores", "hour", "day", "week", "trending"] as const).map((name) => [
+      name,
+      (id: string) => shardOf(id).scores("b", 1, name),
+    ]),
+  ),
+  oneFence: (id) => shardOf(id).fence,
+  oneMarks: (id) => shardOf(id).marks,
+  oneTotals: (id) => shardOf(id).totals,
+  twoFence: (id) => shardOf(id, 2).fence,
+  twoMarks: (id) => shardOf(id, 2).marks,
+  twoTotals: (id) => shardOf(id, 2).totals,
+  actors: (id) => keys.actors(id.length + id.charCodeAt(0), 1),
+  capped: (id) => keys.capped(id.length + id.charCodeAt(0), 1, "batch"),
+  pointer: (id) => keys.pointer(id, "1h"),
 };
+
+/** Keys under another name than core/keys.ts has for them: a script takes two of a kind, or one of several. */
+const KINDS: Readonly<Record<string, string>> = {
+  bucket: "holders",
+  leaving: "minutes",
+  into: "quarters",
+  list: "scoring",
+  from: "products",
+  ...{ hour: "scores", day: "scores", week: "scores", trending: "scores" },
+  ...{ oneFence: "fence", oneMarks: "marks", oneTotals: "totals" },
+  ...{ twoFence: "fence", twoMarks: "marks", twoTotals: "totals" },
+};
+
+/** A shard that two ids do not share. */
+function shardOf(id: string, edition = 1): ShardKeys {
+  return shardKeys(id.length + id.charCodeAt(0), edition);
+}
 
 const placeOfShow = (campaignId: string) => ({
   tally: keys.tally(campaignId),
@@ -199,10 +256,12 @@ describe("the declarations", () => {
     test("name the types that core/keys.ts gives its keys", () => {
       const table = readFileSync(join(CORE, "keys.ts"), "utf8");
       const typeOf = new Map(
-        [...table.matchAll(/\| `fc:v1:\{(?:room:)?id\}:(\w+)\S*` \| (\w+) \|/g)].map(([, name, type]) => [name, type]),
+        [...table.matchAll(/\| `fc:v1:\{(?:(?:room:|board:)?id\}|rank:n\}(?::e)?):(\w+)\S*` \| (\w+) \|/g)].map(
+          ([, name, type]) => [name, type],
+        ),
       );
       for (const { name, type } of readHeader(splitText(script.text).header).keys) {
-        expect(type, name).toBe(typeOf.get(name === "bucket" ? "holders" : name));
+        expect(type, name).toBe(typeOf.get(KINDS[name] ?? name));
       }
     });
   });
@@ -288,6 +347,7 @@ return reply
     ["a key made inside", "'EXISTS', tally", "'EXISTS', tally .. user"],
     ["a key written out", "'EXISTS', tally", "'EXISTS', 'fc:v1:campaigns'"],
     ["a key from an argument", "'EXISTS', tally", "'EXISTS', user"],
+    ["a key from a list that was not given", "call('EXISTS', tally)", "call('EXISTS', list[1])"],
     ["a command that is computed", "call('EXISTS', tally)", "call(user, tally)"],
     ["pcall, which would hide an error", "redis.call('TIME')", "redis.pcall('TIME')"],
   ];

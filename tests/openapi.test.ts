@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import * as z from "zod";
+import { limits } from "../core/limits.ts";
 import { REFUSAL_WORDS, type Word } from "../core/words.ts";
 import { STATUS } from "../functions/http/status.ts";
 import { routes } from "../functions/routes.ts";
@@ -197,6 +198,33 @@ const ticketOf = (roomId: string, user: string) => ({
   poll: () => call("GET", `/rooms/${roomId}/tickets/me`, { token: user }),
   leave: () => call("DELETE", `/rooms/${roomId}/tickets/me`, { token: user }),
 });
+/** A board of its own category, once a version of it is published. */
+async function putBoard(content: object = {}, boardId = unique("b"), query = ""): Promise<[string, Answer]> {
+  const body = {
+    weights: { view: 1, like: 2, cart: 3, sale: 4, revenue: 5 },
+    ...{ halfLifeHours: 24, size: 10, category: boardId },
+    ...content,
+  };
+  return [boardId, await call("PUT", `/boards/${boardId}${query}`, { token: await operator(), body })];
+}
+const showBoard = async (boardId: string) => call("GET", `/boards/${boardId}`, { token: await operator() });
+const count = async (events: object[], key = unique("k")) =>
+  call("POST", "/events", {
+    token: await token("shop", "events"),
+    body: { events },
+    headers: { "idempotency-key": key },
+  });
+/** A board with three products on it. */
+async function filledBoard(): Promise<string> {
+  const [boardId] = await putBoard();
+  const events = [1, 2, 3].map((n) => ({ type: "view", productId: `p-${n}`, category: boardId, quantity: n }));
+  await count(events.map((it) => ({ ...it, productId: `${boardId}-${it.productId}` })));
+  await eventually(
+    () => call("GET", `/boards/${boardId}/top`),
+    ({ body }) => body.items?.length === 3,
+  );
+  return boardId;
+}
 const create = async (content: object = {}) =>
   call("POST", "/campaigns", { token: await operator(), body: draft(content) });
 
@@ -606,6 +634,174 @@ const ANSWERS: readonly [route: string, what: string, status: number, bring: () 
     204,
     async () => ticketOf((await putRoom())[0], await token("u")).leave(),
   ],
+  ["PUT /boards/{boardId}", "made", 200, async () => (await putBoard({ category: undefined }))[1]],
+  [
+    "PUT /boards/{boardId}",
+    "changed, and how it differs",
+    200,
+    async () => {
+      const boardId = await filledBoard();
+      await putBoard({ size: 5 }, boardId, "?switch=false");
+      const built = await eventually(
+        () => putBoard({ size: 5 }, boardId, "?switch=false"),
+        ([, { body }]) => body.next?.state === "built",
+      );
+      expect(built[1].body).toMatchObject({ state: "live", displacement: { version: 2 } });
+      return built[1];
+    },
+  ],
+  ["PUT /boards/{boardId}", "without weights", 400, async () => (await putBoard({ weights: undefined }))[1], "invalid"],
+  [
+    "PUT /boards/{boardId}",
+    "put by a sender of events",
+    403,
+    async () => call("PUT", `/boards/${unique("b")}`, { token: await token("shop", "events"), body: {} }),
+    "forbidden",
+  ],
+  [
+    "GET /boards",
+    "listed with more to come",
+    200,
+    async () => {
+      await Promise.all([putBoard(), putBoard()]);
+      const answer = await call("GET", "/boards?limit=1", { token: await operator() });
+      expect(answer.body).toMatchObject({ items: [{}], cursor: expect.any(String) });
+      return answer;
+    },
+  ],
+  ["GET /boards/{boardId}", "shown", 200, async () => showBoard((await putBoard())[0])],
+  ["GET /boards/{boardId}", "never put", 404, async () => showBoard(unique("none")), "unknown"],
+  [
+    "POST /boards/{boardId}/switch",
+    "the one before is back",
+    200,
+    async () => {
+      const [boardId] = await putBoard();
+      const isLive = (version: number) =>
+        eventually(
+          () => showBoard(boardId),
+          ({ body }) => body.state === "live" && body.version === version,
+        );
+      await isLive(1);
+      await putBoard({ size: 5 }, boardId);
+      await isLive(2);
+      return call("POST", `/boards/${boardId}/switch`, { token: await operator(), body: { version: 1 } });
+    },
+  ],
+  [
+    "POST /boards/{boardId}/switch",
+    "to a version that is not there",
+    409,
+    async () => {
+      const [boardId] = await putBoard();
+      return call("POST", `/boards/${boardId}/switch`, { token: await operator(), body: { version: 7 } });
+    },
+    "conflict",
+  ],
+  [
+    "POST /boards/{boardId}/switch",
+    "no board",
+    404,
+    async () => call("POST", `/boards/${unique("none")}/switch`, { token: await operator(), body: { version: 1 } }),
+    "unknown",
+  ],
+  ["POST /events", "counted", 202, () => count([{ type: "view", productId: unique("p") }])],
+  [
+    "POST /events",
+    "with everything",
+    202,
+    () => {
+      const more = { category: "hats", quantity: 2, amount: 900, at: iso(Date.now()), actorId: "someone" };
+      return count([{ type: "view", productId: unique("p"), ...more }]);
+    },
+  ],
+  ["POST /events", "none", 400, () => count([]), "invalid"],
+  [
+    "POST /events",
+    "sent by a shopper",
+    403,
+    async () => call("POST", "/events", { token: await token("u"), body: { events: [] } }),
+    "forbidden",
+  ],
+  ["GET /boards/{boardId}/top", "shown", 200, async () => call("GET", `/boards/${await filledBoard()}/top?window=7d`)],
+  [
+    "GET /boards/{boardId}/top",
+    "shown with more to come",
+    200,
+    async () => {
+      const answer = await call("GET", `/boards/${await filledBoard()}/top?window=trending&limit=1`);
+      expect(answer.body).toMatchObject({ items: [{ rank: 1, change: "new" }], cursor: expect.any(String) });
+      return answer;
+    },
+  ],
+  ["GET /boards/{boardId}/top", "never put", 404, () => call("GET", `/boards/${unique("none")}/top`), "unknown"],
+  [
+    "GET /boards/{boardId}/top",
+    "of a window that is none",
+    400,
+    () => call("GET", `/boards/${unique("none")}/top?window=2h`),
+    "invalid",
+  ],
+  [
+    "GET /boards/{boardId}/products/{productId}",
+    "explained",
+    200,
+    async () => {
+      const boardId = await filledBoard();
+      const answer = await call("GET", `/boards/${boardId}/products/${boardId}-p-2?window=1h`);
+      expect(answer.body).toMatchObject({ rank: 2, of: 3, source: "live" });
+      return answer;
+    },
+  ],
+  [
+    "GET /boards/{boardId}/products/{productId}",
+    "never counted",
+    404,
+    async () => call("GET", `/boards/${(await putBoard())[0]}/products/${unique("none")}`),
+    "unknown",
+  ],
+  [
+    "PUT /ops/breaker",
+    "switched",
+    200,
+    async () => call("PUT", "/ops/breaker", { token: await operator(), body: { mode: "auto" } }),
+  ],
+  [
+    "PUT /ops/breaker",
+    "to a mode that is none",
+    400,
+    async () => call("PUT", "/ops/breaker", { token: await operator(), body: { mode: "open" } }),
+    "invalid",
+  ],
+  [
+    "GET /ops/rankings",
+    "shown with everything",
+    200,
+    async () => {
+      await filledBoard();
+      const answer = await call("GET", "/ops/rankings", { token: await operator() });
+      expect(answer.body.editions.length).toBeGreaterThan(0);
+      expect(answer.body.shards).toHaveLength(16);
+      return answer;
+    },
+  ],
+  [
+    "POST /ops/rankings/rebuild",
+    "begun",
+    202,
+    async () => {
+      const answer = await call("POST", "/ops/rankings/rebuild", { token: await operator() });
+      expect(answer.body.editions).toContainEqual(expect.objectContaining({ state: "building" }));
+      return answer;
+    },
+  ],
+  [
+    "POST /ops/rankings/rebuild",
+    "asked for by a shopper",
+    403,
+    async () => call("POST", "/ops/rankings/rebuild", { token: await token("u") }),
+    "forbidden",
+  ],
   ["GET /ops/dead-letters", "listed", 200, async () => call("GET", "/ops/dead-letters", { token: await operator() })],
   [
     "POST /ops/dead-letters/redrive",
@@ -673,6 +869,35 @@ describe("what the document lets a request carry is what the stack takes:", () =
     expect(requestBody?.required).toBe(true);
     expect(faultsOf(body, schemaOf(requestBody?.content, "application/json")).length === 0).toBe(isTaken);
     expect((await create(content)).status).toBe(isTaken ? 201 : 400);
+  });
+
+  const event = (content: object = {}) => ({ events: [{ type: "sale", productId: "openapi.p", ...content }] });
+  const batches: [string, object, boolean][] = [
+    ["the least", event(), true],
+    [
+      "everything",
+      event({ category: "a:b", quantity: limits.quantityMost, amount: limits.amountMost, actorId: "é" }),
+      true,
+    ],
+    ["too great an amount", event({ amount: limits.amountMost + 1 }), false],
+    ["no event", { events: [] }, false],
+    ["501 events", { events: Array.from({ length: 501 }, () => event().events[0]) }, false],
+    ["a type that nobody knows", event({ type: "click" }), false],
+    ["an empty product", event({ productId: "" }), false],
+    ["a product of blanks", event({ productId: "a b" }), false],
+    ["no quantity", event({ quantity: 0 }), false],
+    ["half a cent", event({ amount: 0.5 }), false],
+    ["a field that is not known", event({ price: 1 }), false],
+    ["a time in words", event({ at: "now" }), false],
+  ];
+  test.each(batches)("a batch with %s", async (_, body, isTaken) => {
+    const { requestBody, parameters = [] } = operations.get("POST /events") ?? {};
+    expect(requestBody?.required).toBe(true);
+    expect(parameters).toContainEqual(expect.objectContaining({ in: "header", required: true }));
+    expect(faultsOf(body, schemaOf(requestBody?.content, "application/json")).length === 0).toBe(isTaken);
+    const headers = { "idempotency-key": unique("k") };
+    const sent = await call("POST", "/events", { token: await token("shop", "events"), body, headers });
+    expect(sent.status).toBe(isTaken ? 202 : 400);
   });
 
   test("a coupon needs no body", () => {

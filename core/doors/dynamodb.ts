@@ -43,8 +43,8 @@ export interface TableDoor {
   getBatch(keys: readonly ItemKey[]): Promise<Item[]>;
   /** Writes the whole item if what stands under its key allows it. @returns whether it was written */
   put(key: ItemKey, attributes: Attributes, when: When): Promise<boolean>;
-  /** Removes the item, whether it is there or not. */
-  remove(key: ItemKey): Promise<void>;
+  /** Removes the item, whether it is there or not; with a condition, only where it stands so. @returns whether the condition held */
+  remove(key: ItemKey, when?: Pick<When, "equals">): Promise<boolean>;
   /** Items of a partition whose sort key begins with a prefix, in order; `after` continues behind a sort key. */
   query(
     pk: string,
@@ -148,9 +148,16 @@ export function openTable(address: TableAddress): TableDoor {
           throw error;
         }
       }),
-    remove: (key) =>
+    remove: (key, when) =>
       guarded(async () => {
-        await client.send(new DeleteItemCommand({ TableName, Key: toItem(key, {}) }));
+        try {
+          const condition = when ? conditionOf(when) : {};
+          await client.send(new DeleteItemCommand({ TableName, Key: toItem(key, {}), ...condition }));
+          return true;
+        } catch (error) {
+          if (error instanceof ConditionalCheckFailedException) return false;
+          throw error;
+        }
       }),
     query: (pk, { prefix, limit, after }) =>
       guarded(async () => {

@@ -127,12 +127,14 @@ export function openRedis(address: RedisAddress): RedisDoor {
   return {
     run: async (script, keys, args) => {
       const values = valuesOf(script, keys, args);
+      const call = (name: string, text: string) =>
+        script.isBinary ? client.callBuffer(name, text, ...values) : client.call(name, text, ...values);
       const raw = await guarded(async () => {
         try {
-          return await client.call("EVALSHA", sha1(script), ...values);
+          return await call("EVALSHA", sha1(script));
         } catch (error) {
           if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
-          return await client.call("EVAL", script.text, ...values);
+          return await call("EVAL", script.text);
         }
       });
       // Outside the guard: a reply that cannot be read is a bug of ours, not a server out of reach.

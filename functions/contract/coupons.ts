@@ -2,7 +2,7 @@ import * as z from "zod/mini";
 import { COUPON_STATES } from "../../core/coupons/coupon.ts";
 import { limits } from "../../core/limits.ts";
 import { contract } from "./contract.ts";
-import { campaignId, cursorOut, pageQuery, timeOut } from "./fields.ts";
+import { campaignId, cursorOut, idempotencyKey, pageQuery, timeOut } from "./fields.ts";
 
 export const coupon = z.object({
   couponId: z.string(),
@@ -28,16 +28,7 @@ export const issueCoupon = contract({
   summary: "Ask for a coupon; first come, first served",
   params: z.object({ campaignId }),
   headers: z.object({
-    "idempotency-key": z.optional(
-      z
-        .string()
-        .check(
-          z.regex(
-            new RegExp(`^[\\x20-\\x7e]{1,${limits.idempotencyKeyLength}}$`),
-            `1 to ${limits.idempotencyKeyLength} printable ASCII characters`,
-          ),
-        ),
-    ),
+    "idempotency-key": z.optional(idempotencyKey),
     "waiting-room-pass": z.optional(z.string().check(z.maxLength(4_096))),
   }),
   body: z.optional(z.strictObject({})),

@@ -8,6 +8,8 @@ export const campaignId = z.string().check(z.regex(/^[a-z0-9-]{1,64}$/, "1 to 64
 
 export const roomId = z.string().check(z.regex(/^[a-z0-9-]{1,64}$/, "1 to 64 of a-z, 0-9 and -"));
 
+export const boardId = z.string().check(z.regex(/^[a-z0-9-]{1,64}$/, "1 to 64 of a-z, 0-9 and -"));
+
 /** The last millisecond that ISO 8601 writes with a year of four digits. */
 const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
@@ -22,6 +24,15 @@ export const timeIn = z.pipe(
 
 /** A time in an answer: ISO 8601, UTC, milliseconds. */
 export const timeOut = z.iso.datetime({ precision: 3 });
+
+export const idempotencyKey = z
+  .string()
+  .check(
+    z.regex(
+      new RegExp(`^[\\x20-\\x7e]{1,${limits.idempotencyKeyLength}}$`),
+      `1 to ${limits.idempotencyKeyLength} printable ASCII characters`,
+    ),
+  );
 
 /** Text for people: no control characters, not only blanks. */
 export const name = z

@@ -4,13 +4,14 @@ import type { QueueDoor } from "../../core/doors/sqs.ts";
 import { postpone } from "./postpone.ts";
 
 /** A record of a FIFO queue as the domain takes it. */
-export function receivedOf(record: SQSRecord): Received & { receiptHandle: string } {
+export function receivedOf(record: SQSRecord): Received & { receiptHandle: string; sequence: string } {
   return {
     messageId: record.messageId,
     body: record.body,
     groupId: record.attributes.MessageGroupId ?? "",
     receiveCount: Number(record.attributes.ApproximateReceiveCount),
     receiptHandle: record.receiptHandle,
+    sequence: record.attributes.SequenceNumber ?? "",
   };
 }
 
@@ -18,7 +19,7 @@ export function receivedOf(record: SQSRecord): Received & { receiptHandle: strin
 export async function answerFor(
   event: SQSEvent,
   queue: QueueDoor,
-  failed: readonly Received[],
+  failed: readonly { readonly messageId: string }[],
 ): Promise<SQSBatchResponse> {
   const again = new Set(failed.map((received) => received.messageId));
   await postpone(

@@ -1,4 +1,4 @@
-import { backoffSeconds } from "../../core/coupons/confirm.ts";
+import { backoffSeconds } from "../../core/backoff.ts";
 import type { QueueDoor } from "../../core/doors/sqs.ts";
 import { log } from "../log.ts";
 

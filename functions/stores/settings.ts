@@ -9,6 +9,7 @@ interface Linked {
   readonly Redis: { host: string; port: number; username?: string; password?: string };
   readonly Confirmations: { url: string };
   readonly DeadLetters: { url: string };
+  readonly Events: { url: string };
   readonly Ledger: { name: string };
   readonly CouponSecret: { value: string };
   readonly RoomKeys: { value: string };
@@ -25,6 +26,7 @@ export const settings = {
   },
   confirmations: () => ({ url: linked.Confirmations.url, ...at(linked.Settings.sqsEndpoint) }),
   deadLetters: () => ({ url: linked.DeadLetters.url, ...at(linked.Settings.sqsEndpoint) }),
+  events: () => ({ url: linked.Events.url, ...at(linked.Settings.sqsEndpoint) }),
   ledger: () => ({ name: linked.Ledger.name, ...at(linked.Settings.dynamodbEndpoint) }),
   couponSecret: () => linked.CouponSecret.value,
   roomKeys: () => linked.RoomKeys.value,

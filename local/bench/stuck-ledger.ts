@@ -50,9 +50,11 @@ export function memoryTable(): CountedTable {
       store(key, attributes);
       return true;
     },
-    async remove({ pk, sk }) {
+    async remove(key, when) {
       calls++;
-      partitions.get(pk)?.delete(sk);
+      if (when && !allows(find(key), when)) return false;
+      partitions.get(key.pk)?.delete(key.sk);
+      return true;
     },
     async query(pk, { prefix = "", limit, after = "" }) {
       calls++;

@@ -100,7 +100,7 @@ export async function beginOutbox(bench: Bench, entries: number): Promise<Outbox
   const table = memoryTable();
   const { confirmations, deadLetters, now } = room;
   const couponSecret = "a secret of the bench, 32 bytes and more";
-  const stores = { redis: line.door, confirmations, deadLetters, table };
+  const stores = { redis: line.door, confirmations, deadLetters, events: confirmations, table };
   const ctx: Ctx = { now, log: () => {}, ...stores, couponSecret, roomKeys: [] };
   const meter = () => new Meter(bench.server, line.calls, room.calls);
   const parts: Parts = { bench, line, room, table, ctx, meter };

@@ -41,6 +41,18 @@ export const commands = {
       { args: ["node_modules/typescript/bin/tsc", "-p", "."], forwards: false },
     ],
   },
+  "check:infra": {
+    typed: "npm run check:infra",
+    summary: "check what is deployed, without an AWS account",
+    redis: false,
+    programs: [typescript("local/infra/main.ts")],
+  },
+  capacity: {
+    typed: "npm run capacity",
+    summary: "say what an expected event would break first",
+    redis: false,
+    programs: [typescript("local/infra/capacity.ts")],
+  },
   rush: {
     typed: "npm run rush",
     summary: "let a crowd rush for one campaign and count the coupons",
@@ -58,6 +70,12 @@ export const commands = {
     summary: "let a crowd live in a waiting room, and judge what it saw",
     redis: true,
     programs: [typescript("local/crowd/main.ts")],
+  },
+  shop: {
+    typed: "npm run shop",
+    summary: "hold a shop's day in minutes, and compare its rankings with a recount",
+    redis: true,
+    programs: [typescript("local/shop/main.ts")],
   },
   load: {
     typed: "npm run load",

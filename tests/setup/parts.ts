@@ -19,6 +19,7 @@ export interface Parts {
   readonly sqsEndpoint: string;
   readonly queueUrl: string;
   readonly deadLetterUrl: string;
+  readonly eventsUrl: string;
   /** What was logged. */
   readonly logged: { event: string; facts: Readonly<Record<string, unknown>> }[];
   /** An open campaign; @returns its id */
@@ -43,6 +44,7 @@ export async function startParts(queueNow?: () => number): Promise<Parts> {
   const logged: Parts["logged"] = [];
   const confirmations = openQueue({ url: urls.Confirmations, endpoint: sqs.endpoint });
   const deadLetters = openQueue({ url: urls.DeadLetters, endpoint: sqs.endpoint });
+  const events = openQueue({ url: urls.Events, endpoint: sqs.endpoint });
   const table = openTable({ name: "test-Ledger", endpoint });
   const ctx: Ctx = {
     now: () => Date.now(),
@@ -50,6 +52,7 @@ export async function startParts(queueNow?: () => number): Promise<Parts> {
     redis: redis.door,
     confirmations,
     deadLetters,
+    events,
     table,
     couponSecret: "a test's secret",
     roomKeys: [{ id: "test", secret: "a test's key, which is as long as a key must be" }],
@@ -60,6 +63,7 @@ export async function startParts(queueNow?: () => number): Promise<Parts> {
     sqsEndpoint: sqs.endpoint,
     queueUrl: urls.Confirmations,
     deadLetterUrl: urls.DeadLetters,
+    eventsUrl: urls.Events,
     logged,
     async campaign(content = {}) {
       const campaignId = unique("c");
@@ -78,7 +82,7 @@ export async function startParts(queueNow?: () => number): Promise<Parts> {
       return campaignId;
     },
     async stop() {
-      for (const door of [confirmations, deadLetters, table]) door.close();
+      for (const door of [confirmations, deadLetters, events, table]) door.close();
       await redis.stop();
       await sqs.stop();
       await new Promise<void>((resolve) => dynamodb.close(() => resolve()));

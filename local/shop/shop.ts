@@ -1,0 +1,295 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { openRedis, type RedisAddress, type RedisDoor } from "../../core/doors/redis.ts";
+import type { Progress } from "../chaos/progress.ts";
+import { type Random, seeded } from "../rush/random.ts";
+import { NoRush } from "../rush/stack.ts";
+import { type Checked, holdCheckpoint } from "./checkpoint.ts";
+import { type Counted, openCounting } from "./counting.ts";
+import { busyAt, type Day, FLASH_ITEM, openDay, productNames, type ShopBatch } from "./day.ts";
+import { type Desk, openDesk } from "./desk.ts";
+import type { Ground } from "./ground.ts";
+import { readLog } from "./log.ts";
+import type { Options } from "./options.ts";
+import { Recount } from "./recount.ts";
+import type { Result } from "./report.ts";
+import { openSenders, type Senders } from "./senders.ts";
+import { openStrikes, type Strikes } from "./strikes.ts";
+import type { Judged } from "./verdict/evidence.ts";
+import { judge, judgeCheckpoint } from "./verdict/judge.ts";
+import { minutesAgainstMilliseconds } from "./verdict/trending.ts";
+
+/** A turn: the clock leaps, and what happened since the last one is sent. */
+const TURN_MS = 300;
+/** A leap is not longer: what the system does every minute is done once a leap. */
+const LEAP_MOST_MS = 20 * 60_000;
+/** More are not under way at once. */
+const UNDER_WAY_MOST = 48;
+const STRIKE_LOOK_MS = 15;
+const REBUILD_LOOK_MS = 500;
+const PAUSE_MS = 20;
+const BEGINS_WITHIN_MS = 30_000;
+/** Turns after which a batch is sent again, at most. */
+const AGAIN_TURNS = 60;
+/** Products that are asked for one by one, beside the popular ones. */
+const SAMPLED = 6;
+
+/** Holds one day and judges it. */
+export async function holdDay(options: Options, ground: Ground, progress: Progress): Promise<Result> {
+  const { clock, first } = ground;
+  const random = seeded(options.seed);
+  const desk = openDesk(first.api, clock);
+  const redis = openRedis(addressOf(first.redis));
+  const recount = new Recount();
+  const counting = openCounting();
+  const counted = { events: 0, late: 0, capped: 0 };
+  const flaws: string[] = [];
+  const senders = openSenders({
+    ...{ api: first.api, clock, token: desk.sendersToken, random: random.fork() },
+    onSent: ({ batch, answeredAt, accepted, late }) => {
+      const own: Counted = counting(batch.events, answeredAt);
+      recount.add(own.events);
+      counted.events += own.events.length;
+      counted.late += own.late;
+      counted.capped += own.capped;
+      const due = batch.events.length - own.late;
+      if (accepted === due && late === own.late) return;
+      flaws.push(`of batch ${batch.key} ${accepted} were accepted and ${late} late; ${due} and ${own.late} were due`);
+    },
+  });
+  try {
+    if (!clock.isFast) await refuseUsed(desk);
+    const boardsAt = clock.now();
+    await desk.putBoards();
+    // Trending sums of half-lives that are new are rebuilt.
+    await rebuildBegun(desk, boardsAt);
+    const openMs = options.minutes * 60_000;
+    const startsAt = clock.now();
+    const endsAt = startsAt + options.speed * openMs;
+    const rules = { products: options.products, startsAt, endsAt, undated: clock.isFast };
+    const day = openDay(rules, random.fork());
+    const leaps = { areHeld: false };
+    const strikes = openStrikes({
+      ...{ stack: ground.stack, random: random.fork(), openMs },
+      isBusy: () => senders.underWay() > 2,
+      aroundRedis: async (strike) => {
+        const { editions } = await desk.status();
+        if (editions.some(({ state }) => state === "building")) return false;
+        leaps.areHeld = true;
+        await senders.holdActed();
+        const struckAt = clock.now();
+        await strike();
+        await answered(redis);
+        senders.releaseActed();
+        await rebuildBegun(desk, struckAt);
+        leaps.areHeld = false;
+        return true;
+      },
+    });
+    const shop = openShop({ options, ground, desk, senders, day, strikes, leaps, random: random.fork(), startsAt });
+    const judged: Map<string, Judged>[] = [];
+    const restless: string[] = [];
+    const minutes = { worst: 0, ofStated: 0 };
+    const names = productNames(options.products);
+    for (let number = 1; number <= options.checkpoints; number++) {
+      const say = (text: string) => {
+        const open = Math.round(shop.openMs() / 1_000);
+        const hours = ((clock.now() - startsAt) / 3_600_000).toFixed(1);
+        const { worker, api, redis } = strikes.kills;
+        progress.show(
+          `${open} s open, ${hours} h of the shop's; ${senders.figures.events.toLocaleString("en-US")} events, ` +
+            `killed ${worker} worker ${api} API ${redis} Redis; checkpoint ${number} of ${options.checkpoints}: ${text}`,
+        );
+      };
+      await shop.openUntil((openMs * number) / options.checkpoints, say);
+      const sample = sampleOf(names, day, random);
+      const checked: Checked = await holdCheckpoint({ desk, redis, clock, senders, show: say }, sample);
+      if (checked.restless !== undefined) restless.push(`checkpoint ${number}: ${checked.restless}`);
+      if (!checked.seen) continue;
+      say("compares");
+      judged.push(judgeCheckpoint(checked.seen, recount, day.ofBots));
+      const error = minutesAgainstMilliseconds(checked.seen, recount);
+      minutes.worst = Math.max(minutes.worst, error.worst);
+      minutes.ofStated = Math.max(minutes.ofStated, error.ofStated);
+    }
+    progress.clear();
+    const printed = readLog(first.log);
+    flaws.push(...senders.flaws, ...printed.bugs);
+    const { batches, events, copies, attempts, again } = senders.figures;
+    return {
+      ...{ options, api: first.api, counted, printed, minutes, expired: desk.expired() },
+      hours: (clock.now() - startsAt) / 3_600_000,
+      sent: { batches, events, copies, attempts, again: [...again].map(([status, count]) => ({ status, count })) },
+      kills: strikes.kills,
+      checkpoints: judged.length,
+      findings: judge(judged, { flaws, restless, rebuilds: printed.rebuilds }),
+    };
+  } finally {
+    progress.clear();
+    redis.close();
+    await Promise.all([senders.close(), desk.close()]);
+  }
+}
+
+async function refuseUsed(desk: Desk): Promise<void> {
+  const { shards, boards } = await desk.status();
+  if (boards.length === 0 && shards.every(({ products }) => products === 0)) return;
+  throw new NoRush(
+    "The stack has counted something already, if only the sample of npm start; what is compared must be all there is. " +
+      "Leave --stack and --api out to have a fresh one for the time.",
+  );
+}
+
+/**
+ * Lets the system begin the rebuild that is due, and waits until it has. A rebuild counts on ten seconds within which everybody has
+ * heard of it: no leap may fall into its beginning.
+ */
+async function rebuildBegun(desk: Desk, sinceMs: number): Promise<void> {
+  const until = performance.now() + BEGINS_WITHIN_MS;
+  for (;;) {
+    await desk.publish();
+    const { editions } = await desk.status();
+    if (editions.some(({ openedAt }) => Date.parse(openedAt) >= sinceMs)) return;
+    if (performance.now() > until) throw new NoRush("A rebuild was due, and the system did not begin one.");
+    await sleep(PAUSE_MS);
+  }
+}
+
+/** Waits until Redis answers. */
+async function answered(redis: RedisDoor): Promise<void> {
+  for (;;) {
+    try {
+      await redis.command("PING");
+      return;
+    } catch {
+      await sleep(PAUSE_MS);
+    }
+  }
+}
+
+function sampleOf(names: readonly string[], day: Day, random: Random): string[] {
+  const some = Array.from({ length: SAMPLED }, () => names[random.below(names.length)] ?? "");
+  return [...new Set([...names.slice(0, 4), FLASH_ITEM, ...day.ofBots, ...some, "nobody-knows-it"])];
+}
+
+interface ShopTerms {
+  readonly options: Options;
+  readonly ground: Ground;
+  readonly desk: Desk;
+  readonly senders: Senders;
+  readonly day: Day;
+  readonly strikes: Strikes;
+  /** Whether the clock may not leap just now. */
+  readonly leaps: { readonly areHeld: boolean };
+  readonly random: Random;
+  readonly startsAt: number;
+}
+
+/** The shop while it is open. */
+function openShop({ options, ground, desk, senders, day, strikes, leaps, random, startsAt }: ShopTerms) {
+  const { clock } = ground;
+  let openedFor = 0;
+  let openedAt: number | undefined;
+  let sentUntil = startsAt;
+  let turn = 0;
+  /** What is sent in a later turn: batches that were held back, and copies. */
+  const later = new Map<number, (() => void)[]>();
+  const openMs = () => openedFor + (openedAt === undefined ? 0 : performance.now() - openedAt);
+  const inTurns = (turns: number, work: () => void) => {
+    later.set(turn + turns, [...(later.get(turn + turns) ?? []), work]);
+  };
+
+  const send = (batch: ShopBatch): void => {
+    senders.send(batch).catch(() => {});
+    for (let i = 0; i < batch.copiesLater; i++) {
+      inTurns(1 + random.below(AGAIN_TURNS), () => {
+        senders.again(batch).catch(() => {});
+      });
+    }
+  };
+
+  async function takeTurn(sinceMs: number): Promise<void> {
+    turn++;
+    if (clock.isFast) {
+      const behind = startsAt + options.speed * openMs() - clock.now();
+      if (behind > 0) {
+        await senders.between(async () => {
+          if (!leaps.areHeld) await clock.pass(Math.min(behind, LEAP_MOST_MS));
+        });
+      }
+    }
+    const until = clock.now();
+    const busy = busyEvents(options.rate, sinceMs, until);
+    const works = later.get(turn) ?? [];
+    later.delete(turn);
+    for (const batch of day.between(sentUntil, until, busy)) {
+      if (batch.turnsLate > 0) inTurns(batch.turnsLate, () => send(batch));
+      else works.push(() => send(batch));
+    }
+    sentUntil = until;
+    for (const work of works) {
+      while (senders.underWay() > UNDER_WAY_MOST) await sleep(PAUSE_MS);
+      work();
+    }
+    // Stands in for the schedule that comes once a minute.
+    if (clock.isFast) await desk.expire();
+  }
+
+  return {
+    openMs,
+
+    /** Keeps it open until it was open for so long in all. */
+    async openUntil(ms: number, say: (text: string) => void): Promise<void> {
+      openedAt = performance.now();
+      let isOpen = true;
+      let failure: unknown;
+      /** Does something again and again beside the turns. What fails ends the day. */
+      const beside = async (everyMs: number, work: () => Promise<void>) => {
+        try {
+          while (isOpen) {
+            await work();
+            await sleep(everyMs);
+          }
+        } catch (error) {
+          failure ??= error;
+          isOpen = false;
+        }
+      };
+      const all = [
+        ...(options.chaos ? [beside(STRIKE_LOOK_MS, () => strikes.due(openMs()))] : []),
+        // Stands in for the schedule that comes once a minute: a leap ends a watch.
+        ...(clock.isFast ? [beside(REBUILD_LOOK_MS, desk.rebuild)] : []),
+      ];
+      try {
+        let lastAt = performance.now() - TURN_MS;
+        while (isOpen && openMs() < ms) {
+          const now = performance.now();
+          await takeTurn(Math.min(now - lastAt, 2 * TURN_MS));
+          lastAt = now;
+          say("open");
+          await sleep(Math.max(0, TURN_MS - (performance.now() - now)));
+        }
+      } finally {
+        isOpen = false;
+        openedFor = openMs();
+        openedAt = undefined;
+        await Promise.all(all);
+      }
+      if (failure !== undefined) throw failure;
+    },
+  };
+}
+
+function busyEvents(rate: number, sinceMs: number, at: number): number {
+  return Math.round(((rate * sinceMs) / 1_000) * busyAt(at));
+}
+
+function addressOf(url: string): RedisAddress {
+  const { protocol, hostname, port, username, password } = new URL(url);
+  return {
+    host: hostname,
+    port: Number(port || 6379),
+    ...(username ? { username: decodeURIComponent(username) } : {}),
+    ...(password ? { password: decodeURIComponent(password) } : {}),
+    tls: protocol === "rediss:",
+  };
+}
