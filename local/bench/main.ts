@@ -9,6 +9,9 @@ import { membership } from "./membership.ts";
 import { memory } from "./memory.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { openProgress } from "./progress.ts";
+import { rankings } from "./rankings.ts";
+import { boards } from "./rankings-boards.ts";
+import { window } from "./rankings-window.ts";
 import { rooms } from "./rooms.ts";
 import type { Bar, Bench, Outcome, Section } from "./section.ts";
 import { type Server, startServer } from "./server.ts";
@@ -16,7 +19,19 @@ import { stuck } from "./stuck.ts";
 import { table } from "./table.ts";
 import { watchers } from "./watchers.ts";
 
-const SECTIONS: readonly Section[] = [issue, memory, membership, handler, bundles, stuck, rooms, watchers];
+const SECTIONS: readonly Section[] = [
+  issue,
+  memory,
+  membership,
+  handler,
+  bundles,
+  stuck,
+  rooms,
+  watchers,
+  rankings,
+  window,
+  boards,
+];
 
 const USAGE = `npm run bench -- [section…] [options]
 
