@@ -1,0 +1,131 @@
+import { costs, type Quota, quotasOf } from "./quotas.ts";
+import type { StageSizes } from "./stages.ts";
+
+/**
+ * The capacity gate: what an expected event asks of each part, what the part has, and which breaks first. Arithmetic only; every
+ * figure stands in infra/quotas.ts with its source.
+ */
+
+export interface Expected {
+  /** Requests for a coupon in the busiest second, which is the first one. */
+  readonly expectedPeakPerSecond: number;
+  /** Coupons there are: no more people than that win. */
+  readonly stock: number;
+  /** People who look on: each asks for a public document every few seconds. */
+  readonly watchers: number;
+  readonly region: string;
+}
+
+/** Quotas that AWS has raised; zero where it has not. */
+export interface Raised {
+  readonly gatewayPerSecond?: number;
+  readonly lambdaAtOnce?: number;
+}
+
+export interface CapacityLine {
+  readonly part: string;
+  readonly needs: number;
+  readonly has: number;
+  readonly unit: string;
+  /** Where `has` comes from. */
+  readonly source: string;
+  readonly breaks: boolean;
+  /** What to do when it breaks. */
+  readonly fix: string;
+}
+
+export interface Capacity {
+  /** The tightest first. */
+  readonly lines: readonly CapacityLine[];
+  readonly breaksFirst: CapacityLine | undefined;
+}
+
+/** How often the part could do what is asked of it. */
+const slack = ({ needs, has }: CapacityLine) => has / Math.max(1, needs);
+
+const number = (value: number) => value.toLocaleString("en-US");
+
+export function capacity(expected: Expected, sizes: StageSizes, raised: Raised = {}): Capacity {
+  const { expectedPeakPerSecond: peak, stock, watchers, region } = expected;
+  const quotas = quotasOf(region);
+  const winners = Math.min(peak, stock);
+  const watching = Math.ceil(watchers / costs.watcherSeconds.value);
+  const raisedTo = (to: number | undefined, quota: Quota): Quota =>
+    to ? { value: to, source: "raised, says .env.<stage>" } : quota;
+  const gateway = raisedTo(raised.gatewayPerSecond, quotas.gatewayPerSecond);
+  const atOnce = raisedTo(raised.lambdaAtOnce, quotas.lambdaAtOnce);
+  const busy = Math.ceil(peak * costs.issueSeconds.value);
+  /** What the environments that are kept ready do not serve. */
+  const unprepared = Math.max(0, peak - sizes.warmIssuers / costs.issueSeconds.value);
+  const persisted = (sizes.consumersAtOnce * costs.batchSize.value) / costs.batchSeconds.value;
+  const perSecond = (count: number) => Math.ceil(count / costs.confirmedWithinSeconds.value);
+
+  const line = (part: string, unit: string, needs: number, { value, source }: Quota, fix: string): CapacityLine => {
+    const has = Math.floor(value);
+    return { part, unit, needs, has, source, fix, breaks: needs > has };
+  };
+  const room = (rate: number) =>
+    `Put a waiting room before the campaign that admits at most ${number(Math.max(1, Math.floor(rate)))} a second`;
+  const lines = [
+    line(
+      "API Gateway",
+      "requests a second",
+      peak + watching,
+      gateway,
+      watching > 0 && peak <= gateway.value
+        ? "Put a CDN before GET /campaigns/{id} and GET /rooms/{id}: both may be cached for a second, and watchers then cost nothing."
+        : `Ask AWS for ${number(peak + watching)} requests a second, and put a CDN before the public documents. A room alone does not help here: its tickets and polls come through the same gateway.`,
+    ),
+    line(
+      "API Gateway, this stage's limit for shoppers",
+      "requests a second",
+      peak,
+      { value: sizes.throttle.shopper.perSecond, source: "infra/stages.ts" },
+      "Raise throttle.shopper in infra/stages.ts, not above what the account has.",
+    ),
+    line(
+      "Lambda, from cold",
+      "new environments in ten seconds",
+      Math.round(unprepared * (costs.coldSeconds.value + costs.issueSeconds.value)),
+      quotas.lambdaRamp,
+      `Keep ${number(busy)} environments of issue-coupon ready for the opening (warmIssuers in infra/stages.ts). ${room(quotas.lambdaRamp.value / (costs.coldSeconds.value + costs.issueSeconds.value))} to do without.`,
+    ),
+    line(
+      "Lambda, at once",
+      "environments",
+      // The persister's come beside those that issue.
+      busy + sizes.consumersAtOnce,
+      atOnce,
+      `Ask AWS for ${number(2 * (busy + sizes.consumersAtOnce))} concurrent executions.`,
+    ),
+    line(
+      "SQS FIFO, confirmations",
+      "messages sent a second",
+      winners,
+      quotas.sqsSendsPerSecond,
+      `${room(quotas.sqsSendsPerSecond.value)}. Without it nothing is lost: who is beyond the quota is told 202 instead of 201, and the sweep sends the confirmation.`,
+    ),
+    line(
+      "Redis, the campaign's primary",
+      "scripts a second",
+      peak,
+      { value: costs.scriptsPerPrimary.value, source: costs.scriptsPerPrimary.source },
+      `Split the stock into ${Math.ceil(peak / costs.scriptsPerPrimary.value)} allotments on as many shards (redis.shards in infra/stages.ts). Sold-out answers come from memory and cost no script.`,
+    ),
+    line(
+      "Persister",
+      "coupons a second",
+      perSecond(stock),
+      { value: persisted, source: `infra/stages.ts: ${sizes.consumersAtOnce} batches at once` },
+      "Raise consumersAtOnce in infra/stages.ts; one campaign has 64 groups, so more than 64 help only several campaigns.",
+    ),
+    line(
+      "DynamoDB, ledger",
+      "write units a second",
+      perSecond(stock) * costs.writesPerCoupon.value,
+      quotas.ledgerWritesPerSecond,
+      `Warm the table up to ${number(perSecond(stock) * costs.writesPerCoupon.value)} writes a second before the event (warm throughput). Until then shoppers see pending for longer, and rooms admit less.`,
+    ),
+  ].sort((a, b) => slack(a) - slack(b));
+  return { lines, breaksFirst: lines.find(({ breaks }) => breaks) };
+}

@@ -1,0 +1,76 @@
+/** Ten mistakes that somebody could make, each an edit of one file, and what the check must say of it. */
+
+export interface Mistake {
+  readonly title: string;
+  readonly file: string;
+  /** The text that is replaced, which must stand there, and what comes in its place. */
+  readonly edit: readonly [from: string, to: string];
+  /** What the message must say, beside the file's name. */
+  readonly says: RegExp;
+}
+
+export const mistakes: readonly Mistake[] = [
+  {
+    title: "a misspelt argument",
+    file: "infra/ledger.ts",
+    edit: ["deletionProtection:", "deletionProtecton:"],
+    says: /deletionProtecton/,
+  },
+  {
+    title: "a missing handler",
+    file: "functions/sweep.ts",
+    edit: ["export async function handler", "export async function handle"],
+    says: /does not export "handler"/,
+  },
+  {
+    title: "a wildcard permission",
+    file: "infra/access.ts",
+    edit: ['put: "dynamodb:PutItem"', 'put: "dynamodb:*"'],
+    says: /dynamodb:\* .*star without a reason/,
+  },
+  {
+    title: "one node of Redis in production",
+    file: "infra/stages.ts",
+    edit: ["replicas: 2", "replicas: 0"],
+    says: /no replica/,
+  },
+  {
+    title: "a standard queue in place of FIFO",
+    file: "infra/queues.ts",
+    edit: ["fifo: true", "fifo: false"],
+    says: /FIFO is "false"/,
+  },
+  {
+    title: "a missing authorizer",
+    file: "infra/api.ts",
+    edit: ['contract.who === "anyone" ?', 'contract.who !== "operator" ?'],
+    says: /POST \/campaigns\/\{campaignId\}\/coupons" is authorized by NONE/,
+  },
+  {
+    title: "a visibility that is too short",
+    file: "infra/settings.ts",
+    edit: ["visibilitySeconds: 6 * functionSeconds.consumer", "visibilitySeconds: 2 * functionSeconds.consumer"],
+    says: /six times/,
+  },
+  {
+    title: "an alarm that is removed",
+    file: "infra/alarms.ts",
+    edit: ["if (!exists(measure)) continue;", 'if (!exists(measure) || name === "coupons-revoked") continue;'],
+    says: /CouponsRevokedAlarm is missing/,
+  },
+  {
+    title: "a name that disagrees with local/",
+    file: "local/stack.ts",
+    edit: ["DeadLetters: {", "Deadletters: {"],
+    says: /DeadLetters is missing/,
+  },
+  {
+    title: "an oversized bundle",
+    file: "functions/issue-coupon.ts",
+    edit: [
+      "export const handler",
+      'import { openTable } from "../core/doors/dynamodb.ts";\nexport const unneeded = openTable;\nexport const handler',
+    ],
+    says: /its bundle has \d+ bytes/,
+  },
+];

@@ -1,0 +1,223 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { access, accessOf } from "../infra/access.ts";
+import { alarmList, runbookAnchor } from "../infra/alarm-list.ts";
+import { capacity } from "../infra/capacity.ts";
+import { functionList } from "../infra/function-list.ts";
+import { type Deployment, expectedCapacity, refusals, refuseUnsafe } from "../infra/guards.ts";
+import { ownerOf } from "../infra/owner.ts";
+import { kindOf, type StageSizes, sizesOf, stages } from "../infra/stages.ts";
+import { isUnexplained } from "../local/infra/judges/access.ts";
+import { mistakes } from "../local/infra/mistakes.ts";
+import { metricsIn, type Needs, needsOf } from "../local/infra/needs.ts";
+import { unwritten, writtenMetrics } from "../local/infra/watched.ts";
+import { ROOT } from "../local/stack.ts";
+
+/** What is deployed, as far as plain data says it. The graph itself is held by `npm run check:infra`. */
+
+let needs: ReadonlyMap<string, Needs>;
+beforeAll(async () => {
+  const files = functionList.map(({ file }) => file);
+  needs = await needsOf(ROOT, files);
+});
+
+const environment = {
+  FIRSTCOME_TOKEN_ISSUER: "https://tokens.example.com",
+  FIRSTCOME_TOKEN_AUDIENCES: "shop, app",
+  FIRSTCOME_ALARM_EMAIL: "somebody@example.com",
+};
+
+function deployment(stage: string, changes: { sizes?: Partial<StageSizes>; environment?: object } = {}): Deployment {
+  return {
+    stage,
+    kind: kindOf(stage),
+    sizes: { ...sizesOf(stage), ...changes.sizes },
+    owner: ownerOf({ ...environment, ...changes.environment }),
+  };
+}
+
+describe("a deployment", () => {
+  test.each(["production", "staging", "alice"])("of %s begins when nothing is missing", (stage) => {
+    expect(refusals(deployment(stage))).toEqual([]);
+  });
+
+  const { redis } = stages.production;
+  const refused: [what: string, Parameters<typeof deployment>[1], says: string][] = [
+    ["one node of Redis", { sizes: { redis: { ...redis, replicas: 0 } } }, "no replica"],
+    ["one zone", { sizes: { zones: 1 } }, "one zone"],
+    ["a ledger that can be deleted", { sizes: { keepsLedger: false } }, "can be deleted"],
+    [
+      "a policy that evicts",
+      { sizes: { redis: { ...redis, parameters: { "maxmemory-policy": "volatile-lru" } } } },
+      "evict keys",
+    ],
+    ["no policy, which evicts as well", { sizes: { redis: { ...redis, parameters: {} } } }, "evict keys"],
+    ["more nodes than one alarm can watch", { sizes: { redis: { ...redis, shards: 4 } } }, "more than 9 nodes"],
+    [
+      "a limit above what the account has",
+      { sizes: { throttle: { ...stages.production.throttle, shopper: { perSecond: 20_000, burst: 1 } } } },
+      "gives an account 10000",
+    ],
+    ["no address for alarms", { environment: { FIRSTCOME_ALARM_EMAIL: " " } }, "FIRSTCOME_ALARM_EMAIL"],
+    ["every origin", { environment: { FIRSTCOME_ORIGINS: "*" } }, '"*"'],
+    ["origins with a star", { environment: { FIRSTCOME_ORIGINS: "https://*.example.com" } }, "whole https origins"],
+    ["an origin without TLS", { environment: { FIRSTCOME_ORIGINS: "http://shop.example.com" } }, "whole https origins"],
+    ["no issuer of tokens", { environment: { FIRSTCOME_TOKEN_ISSUER: "" } }, "FIRSTCOME_TOKEN_ISSUER"],
+    ["no audience", { environment: { FIRSTCOME_TOKEN_AUDIENCES: " , " } }, "FIRSTCOME_TOKEN_AUDIENCES"],
+  ];
+  test.each(refused)("of production is refused with %s, and told where", (_, changes, says) => {
+    const [fault = "", ...more] = refusals(deployment("production", changes));
+    expect(more).toEqual([]);
+    expect(fault).toContain(says);
+    expect(fault).toMatch(/^(infra\/stages\.ts|\.env\.production): /);
+  });
+
+  test("is refused under a name that Lambda could not take", () => {
+    const fits = 64 - Math.max(...functionList.map(({ file }) => `firstcome--${file}`.length));
+    expect(refusals(deployment("a".repeat(fits)))).toEqual([]);
+    expect(refusals(deployment("a".repeat(fits + 2)))).toEqual([
+      "The stage's name is 2 characters too long for Lambda.",
+    ]);
+  });
+
+  test("of production stops before an event that it could not stand, and of another stage warns", () => {
+    const expected = { FIRSTCOME_EXPECTED_PEAK_PER_SECOND: "50_000", FIRSTCOME_EXPECTED_STOCK: "10000" };
+    expect(() => refuseUnsafe(deployment("production", { environment: expected }))).toThrow("API Gateway: needs");
+    expect(expectedCapacity(deployment("staging", { environment: expected }))?.breaksFirst).toBeDefined();
+    expect(expectedCapacity(deployment("production"))).toBeUndefined();
+  });
+
+  test("says which of the owner's figures is none", () => {
+    expect(() => ownerOf({ FIRSTCOME_EXPECTED_STOCK: "many" })).toThrow(
+      'FIRSTCOME_EXPECTED_STOCK takes a whole number, not "many"',
+    );
+  });
+});
+
+describe("the capacity gate", () => {
+  const verdict = (peak: number, region: string, sizes: StageSizes = stages.production, stock = 10_000) =>
+    capacity({ expectedPeakPerSecond: peak, stock, watchers: 0, region }, sizes);
+  const broken = (...args: Parameters<typeof verdict>) =>
+    verdict(...args)
+      .lines.filter(({ breaks }) => breaks)
+      .map(({ part }) => part);
+
+  test.each(["ap-northeast-2", "us-east-1"])("lets 1,000 a second pass in %s", (region) => {
+    expect(broken(1_000, region)).toEqual([]);
+  });
+
+  test("tells Seoul from N. Virginia at 10,000 a second by what SQS takes", () => {
+    expect(broken(10_000, "ap-northeast-2")).toContain("SQS FIFO, confirmations");
+    expect(broken(10_000, "us-east-1")).not.toContain("SQS FIFO, confirmations");
+  });
+
+  test("names the tightest part first, with its source and what to do", () => {
+    const { lines, breaksFirst } = verdict(100_000, "ap-northeast-2");
+    expect(breaksFirst).toBe(lines[0]);
+    for (const { needs: wants, has, source, fix, breaks } of lines) {
+      expect(breaks).toBe(wants > has);
+      expect(source).not.toBe("");
+      expect(fix).not.toBe("");
+    }
+    const slack = lines.map(({ needs: wants, has }) => has / wants);
+    expect(slack).toEqual([...slack].sort((a, b) => a - b));
+  });
+
+  test("is content with a cold start once environments are kept ready", () => {
+    const part = "Lambda, from cold";
+    expect(broken(10_000, "us-east-1")).toContain(part);
+    expect(broken(10_000, "us-east-1", { ...stages.production, warmIssuers: 500 })).not.toContain(part);
+  });
+
+  test("counts only as many winners as there are coupons, and none of an event that gives none", () => {
+    expect(broken(10_000, "ap-northeast-2", stages.production, 1_000)).not.toContain("SQS FIFO, confirmations");
+    expect(verdict(1_000, "us-east-1", stages.production, 0).breaksFirst).toBeUndefined();
+  });
+
+  test("takes the word of the owner for a quota that AWS has raised, and knows where the gateway is smaller", () => {
+    const event = { expectedPeakPerSecond: 4_000, stock: 1_000, watchers: 0, region: "eu-south-1" };
+    const gateway = (raised = {}) =>
+      capacity(event, stages.production, raised).lines.find(({ part }) => part === "API Gateway");
+    expect(gateway()).toMatchObject({ has: 2_500, breaks: true });
+    expect(gateway({ gatewayPerSecond: 20_000 })).toMatchObject({ has: 20_000, breaks: false });
+  });
+});
+
+describe("the table of permissions", () => {
+  test("has a row for every function, and none for what is no function", () => {
+    for (const { file } of functionList) expect(accessOf(file)).toBeDefined();
+    expect(Object.keys(access).sort()).toEqual(functionList.map(({ file }) => file).sort());
+  });
+
+  test("names the file of a function that nobody has listed", () => {
+    expect(() => accessOf("give-everything-away")).toThrow(
+      "functions/give-everything-away.ts has no row in infra/access.ts",
+    );
+    expect(() => accessOf("toString")).toThrow("functions/toString.ts has no row");
+  });
+
+  test("knows a star that has no reason", () => {
+    expect(isUnexplained("dynamodb:*", "arn:aws:dynamodb:eu-west-1:1:table/Ledger")).toBe(true);
+    expect(isUnexplained("sqs:SendMessage", "*")).toBe(true);
+    expect(isUnexplained("s3:GetObject", "arn:aws:s3:::bucket/*")).toBe(true);
+    expect(isUnexplained("ec2:CreateNetworkInterface", "*")).toBe(false);
+    expect(isUnexplained("ec2:RunInstances", "*")).toBe(true);
+    expect(isUnexplained("sqs:SendMessage", "arn:aws:sqs:eu-west-1:1:Confirmations.fifo")).toBe(false);
+  });
+});
+
+describe("alarms and dashboard", () => {
+  const runbook = readFileSync(join(ROOT, "docs/runbook.md"), "utf8");
+  const sections = [...runbook.matchAll(/^## (.+)$/gm)].map(([, heading = ""]) => heading);
+
+  test("read what the functions write, and show all of it", () => {
+    expect([...writtenMetrics(needs)]).toEqual(
+      expect.arrayContaining([
+        ["OutboxDepth", ""],
+        ["Waiting", "roomId"],
+      ]),
+    );
+    expect(unwritten(needs)).toEqual([]);
+  });
+
+  test("are told of metrics by the code itself, however it computes them", () => {
+    const code = `metrics({ roomId }, { Waiting: line.filter(({ left }) => !left).length, Active });
+      metrics2({}, {
+        OutboxDepth: max({ a: 1, b: 2 }, [3, 4]),
+      });
+      log("metrics", { Other: 1 });`;
+    expect([...metricsIn(code)]).toEqual([
+      ["Waiting", "roomId"],
+      ["Active", "roomId"],
+      ["OutboxDepth", ""],
+    ]);
+  });
+
+  test("have an alarm for every section of the runbook, and a section for every alarm", () => {
+    const alarmed = new Set(alarmList.flatMap(({ section, also = [] }) => [section, ...also]));
+    expect(sections.filter((section) => !alarmed.has(section))).toEqual([]);
+    expect([...alarmed].filter((section) => !sections.includes(section))).toEqual([]);
+  });
+
+  test("have names of their own, and one limit each", () => {
+    const names = alarmList.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    for (const { above, below } of alarmList)
+      expect([above, below].filter((limit) => limit !== undefined)).toHaveLength(1);
+  });
+
+  test("link the runbook by its own anchors", () => {
+    expect(runbookAnchor("A room's admission has slowed")).toBe("a-rooms-admission-has-slowed");
+    // The runbook links its sections too: those anchors are known to work.
+    const anchors = new Set(sections.map(runbookAnchor));
+    const links = [...runbook.matchAll(/\]\(#([\w-]+)\)/g)].map(([, anchor = ""]) => anchor);
+    expect(links.filter((anchor) => !anchors.has(anchor))).toEqual([]);
+  });
+});
+
+describe("the drill", () => {
+  test.each(mistakes)("can still make $title", ({ file, edit: [from] }) => {
+    expect(readFileSync(join(ROOT, file), "utf8")).toContain(from);
+  });
+});
