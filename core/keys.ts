@@ -25,7 +25,7 @@
  * | `fc:v1:{room:id}:numbers` | hash | member → number, for each in `passes` |
  * | `fc:v1:{room:id}:spent` | hash | member → what a single-use pass was used for |
  * | `fc:v1:{rank:n}:actors:<hour>` | string | counters of views by actor and product (`rankings/actors.ts`); TTL two hours |
- * | `fc:v1:{rank:n}:capped:<hour>:<batch>` | string | JSON: how many views of a batch count; TTL ten minutes |
+ * | `fc:v1:{rank:n}:capped:<hour>:<batch>` | string | JSON: how many views of a batch count; TTL two minutes |
  * | `fc:v1:{rank:n}:e:origin` | string | which server holds this edition; absent where it is not open, or lost |
  * | `fc:v1:{rank:n}:e:fence` | hash | message group → last sequence number and part that were applied, and the latest arrival |
  * | `fc:v1:{rank:n}:e:seen:<minute>` | string | digests of batches and parts that were applied in it, eight bytes each; TTL two hours |

@@ -179,7 +179,7 @@ export const limits = {
   /** An event older than this counts in no window. */
   eventBehindMs: 7 * 86_400_000,
   /** Rows that one call of the applying script takes: a millisecond or two of Redis (`npm run bench -- rankings`). */
-  applyRows: 250,
+  applyRows: 200,
   /** A batch that was applied is remembered so long, should it be sent again: eight bytes a shard. */
   batchMemoryMinutes: 120,
   /** A batch is sent again by the sweep when it is older than the first, and no more when it is older than the second. */
@@ -201,8 +201,8 @@ export const limits = {
   halfLivesMost: 8,
   halfLifeHoursMost: 168,
   /** Products that one call evicts, scores or looks through. */
-  evictRows: 250,
-  scoreRows: 250,
+  evictRows: 100,
+  scoreRows: 100,
   /** Boards; each is four sorted sets a shard and version. */
   boardsMost: 100,
   boardSizeMost: 5_000,

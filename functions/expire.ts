@@ -26,10 +26,10 @@ export async function handler() {
   const closing = closeSlots(ctx, base.now() + PART_MS);
   await Promise.allSettled([expiring, sending, closing]);
   await report();
-  const [expired, { resent, stranded }, closedSlots] = [await expiring, await sending, await closing];
+  const { resent, stranded } = await sending;
   metrics({}, { EventBatchesResent: resent, EventBatchesStranded: stranded });
   if (stranded > 0) await beginRebuild(ctx, `${stranded} batches are in the ledger only`);
-  return { resent, stranded, closedSlots, expired };
+  return { resent, stranded, closedSlots: await closing, expired: await expiring };
 }
 
 async function report(): Promise<void> {

@@ -32,7 +32,7 @@ export interface ActedEvent extends ProductEvent {
 
 const HOUR_MS = 3_600_000;
 /** A batch that was cut off comes again within this time. */
-const CAPPED_SECONDS = 600;
+const CAPPED_SECONDS = 120;
 
 function placesOf(actorId: string, productId: string): number[] {
   const digest = createHash("sha256").update(`${actorId}\0${productId}`).digest();

@@ -189,10 +189,12 @@ end
 
 for i = 1, count do
   local row, record = list[i], records[i] or empty
-  if #row == 3 and row[2] == '' and n == 1 and string.byte(record) == 1 then
-    -- Nothing but views, as most rows: half the work.
+  local told = row[2]
+  if #row == 3 and n == 1 and string.byte(record) == 1 and (told == '' or told == sub(record, 186)) then
+    -- Nothing but views, and no category that is new, as most rows: half the work.
     local views, old = row[3], sums[i] or blankSum
     local _, newest, categoryMinute, hour, day, week, y = unpackFrom('>BI4I4dddd', record)
+    if told ~= '' and minute > categoryMinute then categoryMinute = minute end
     if tier == 1 then hour = hour + views end
     if tier < 3 then day = day + views end
     newRecords[2 * i - 1] = names[i]

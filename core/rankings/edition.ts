@@ -96,9 +96,9 @@ async function nextEdition(ctx: EditionCtx, state: Editions, reason: string): Pr
   };
 }
 
-/** By the second, above all that were there. */
+/** By the time, above all that were there. */
 function newId(ctx: Pick<Ctx, "now">, { editions: list, dropped }: Editions): number {
-  return Math.max(Math.floor(ctx.now() / 1_000), 1 + Math.max(0, ...[...list, ...dropped].map(({ id }) => id)));
+  return Math.max(Math.floor(ctx.now()), 1 + Math.max(0, ...[...list, ...dropped].map(({ id }) => id)));
 }
 
 /**

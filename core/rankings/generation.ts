@@ -175,7 +175,7 @@ export async function makeGeneration(
   return {
     // By time; the last digits keep two publishers of one millisecond apart. Above the newest one, also where its publisher's clock
     // was ahead: a board must not stand still until others have caught up.
-    generation: Math.max(publishedAt * 1_000 + randomInt(1_000), (newest?.generation ?? 0) + 1),
+    generation: Math.max(publishedAt * 1_000 + randomInt(1_000), (newest?.generation ?? 0) + 1 + randomInt(1_000)),
     ...{ revision, version: version.version, publishedAt, places: list.length },
     of: Math.max(
       list.length,

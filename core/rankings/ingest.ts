@@ -100,11 +100,12 @@ const twice = () => new StoreUnavailable("ledger", "the batch comes twice at onc
 /** The content of a batch: the one that stands, or this one, under the batch's time of arrival or, where that is long ago, a new one. */
 async function keptFor(ctx: IngestCtx, record: BatchRecord, batch: Batch): Promise<Kept> {
   const packed = await batches.raw(ctx, record);
-  if (packed === "abandoned") throw twice();
-  if (packed) return { record, packed };
-  if (ctx.now() - record.arrivedAt < limits.rawWriteMs / 2) return keep(ctx, record, batch);
-  // Whoever began it may still be about to write: from here on that is in vain.
-  if (!(await batches.abandon(ctx, record))) return keptFor(ctx, record, batch);
+  if (packed && packed !== "abandoned") return { record, packed };
+  if (!packed) {
+    if (ctx.now() - record.arrivedAt < limits.rawWriteMs / 2) return keep(ctx, record, batch);
+    // Whoever began it may still be about to write: from here on that is in vain.
+    if (!(await batches.abandon(ctx, record))) return keptFor(ctx, record, batch);
+  }
   const again = newRecord(record.batchId, batch, ctx.now());
   if (!(await batches.putAgain(ctx, again, record.arrivedAt))) throw twice();
   return keep(ctx, again, batch);

@@ -1,7 +1,7 @@
 import type { Ctx } from "../context.ts";
 import { limits } from "../limits.ts";
 import { type BoardRecord, boards, type Displacement, versionName, versionsOf } from "./board-records.ts";
-import { beginRebuild } from "./edition.ts";
+import { beginRebuild, ensureEdition } from "./edition.ts";
 import { type Edition, editions, liveOf } from "./edition-records.ts";
 import { type Expired, expire } from "./expire.ts";
 import { firstPlaces, type Generation, isSound, makeGeneration, showGeneration, snapshots } from "./generation.ts";
@@ -69,6 +69,9 @@ export function publisher(): Publisher {
 
       const { live, records, scored } = await scoreAll(ctx, first, until);
       if (!live) return { boards: records.length, ...nothing };
+      // A rebuild that began while a board was put may not know its half-life.
+      const lacking = allVersions(records).find(({ version }) => !live.halfLives.includes(version.halfLifeHours));
+      if (lacking) await ensureEdition(ctx, lacking.version.halfLifeHours);
       let switched = 0;
       const finished = await Promise.all(
         records.map(async (record) => {
@@ -154,6 +157,8 @@ export async function finishNext(
   const { boardId, next, current } = record;
   if (!next || !built.has(versionName(boardId, next.version))) return record;
   if (next.isBuilt && !next.isToSwitch) return record;
+  // Its trending lacks what was counted before its half-life came: it would take the place of one that is complete.
+  if (current && edition.young?.includes(next.halfLifeHours)) return record;
   const { isToSwitch, isBuilt: _, ...version } = next;
   const windows = current
     ? await Promise.all(WINDOWS.map((window) => displacementOf(ctx, edition, record, window)))

@@ -132,6 +132,10 @@ async function scoreShard(
 ): Promise<{ products: number; built: Set<string> }> {
   const built = new Set((await ctx.redis.command("SMEMBERS", own.built)) as string[]);
   await dropVersions(ctx, own, built, versions);
+  // Noted before anything is written for them: whoever removes them later must find them, however far this comes.
+  const names = versions.map(({ boardId, version }) => versionName(boardId, version.version));
+  const unnoted = names.filter((name) => !built.has(name) && !built.has(begun(name)));
+  if (unnoted.length > 0) await ctx.redis.command("SADD", own.built, ...unnoted.map(begun));
   const changed = await scoreList(
     ctx,
     own,
