@@ -191,6 +191,12 @@ describe("the day", () => {
     }
   });
 
+  test("says of nobody that they view while it may not", () => {
+    const unnamed = eventsOf(openDay(rules, seeded(7)).between(NOW, NOW + 2 * HOUR, 2_000, false));
+    expect(unnamed.length).toBe(2_000);
+    expect(unnamed.some(({ actorId }) => actorId !== undefined)).toBe(false);
+  });
+
   test("has nobody else over the cap, and somebody at it", () => {
     const others = [...viewsByActor].filter(([name]) => name.startsWith("a-")).map(([, views]) => sum(views));
     expect(Math.max(...others)).toBe(VIEWS_CAP);

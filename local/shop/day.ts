@@ -37,8 +37,11 @@ export interface ShopBatch {
 export interface Day {
   /** Products that bots view. */
   readonly ofBots: ReadonlySet<string>;
-  /** Batches of what happened from one time to another, in the order in which they are sent. */
-  between(fromMs: number, toMs: number, events: number): ShopBatch[];
+  /**
+   * Batches of what happened from one time to another, in the order in which they are sent.
+   * @param isNamed whether it may be said who views; without it, bots stay away
+   */
+  between(fromMs: number, toMs: number, events: number, isNamed?: boolean): ShopBatch[];
 }
 
 export interface DayRules {
@@ -190,7 +193,7 @@ export function openDay(rules: DayRules, random: Random): Day {
     for (const name of seen.keys()) if (Number(name.slice(name.lastIndexOf(" ") + 1)) < hour) seen.delete(name);
   }
 
-  function eventOf(fromMs: number, toMs: number): ShopEvent {
+  function eventOf(fromMs: number, toMs: number, isNamed: boolean): ShopEvent {
     const happened = fromMs + random.next() * (toMs - fromMs);
     const age = ageOf();
     const at = Math.floor(happened - age);
@@ -202,7 +205,7 @@ export function openDay(rules: DayRules, random: Random): Day {
     const isTold = age < TELLS_CATEGORY_MS && random.next() < SHARES.categoryTold;
     const category = isFlash ? "shoes" : random.next() < SHARES.moved ? random.pick(CATEGORIES) : categoryOf(place);
     const quantity = isMoney ? 1 + random.below(3) : type === "view" && random.next() < 0.02 ? VIEWS_CAP : 1;
-    const isActed = type === "view" && age < TELLS_ACTOR_MS && random.next() < SHARES.acted;
+    const isActed = isNamed && type === "view" && age < TELLS_ACTOR_MS && random.next() < SHARES.acted;
     const actorId = isActed ? innocentOf(productId, at, quantity) : undefined;
     return {
       ...{ type, productId, at },
@@ -253,9 +256,10 @@ export function openDay(rules: DayRules, random: Random): Day {
 
   return {
     ofBots: new Set(bots.map(({ productId }) => productId)),
-    between(fromMs, toMs, events) {
+    between(fromMs, toMs, events, isNamed = true) {
       if (seen.size > REMEMBERED_ACTORS) forgetBefore(Math.floor((fromMs - 2 * TELLS_ACTOR_MS) / HOUR));
-      const happened = [...Array.from({ length: events }, () => eventOf(fromMs, toMs)), ...botEvents(fromMs, toMs)];
+      const happened = Array.from({ length: events }, () => eventOf(fromMs, toMs, isNamed));
+      if (isNamed) happened.push(...botEvents(fromMs, toMs));
       const mixed = shuffled(happened, random);
       const batches: ShopBatch[] = [];
       while (mixed.length > 0) {

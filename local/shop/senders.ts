@@ -47,6 +47,7 @@ export interface Senders {
   /** Holds back batches that name actors, and waits until none is under way. */
   holdActed(): Promise<void>;
   releaseActed(): void;
+  isActedHeld(): boolean;
   /** Lets nothing be under way, does something, and goes on. */
   between(work: () => Promise<void>): Promise<void>;
   /** Batches and copies that were begun and are not answered. */
@@ -221,6 +222,7 @@ export function openSenders({ api, clock, token, random, onSent }: SendersTerms)
       await actedRequests.none();
     },
     releaseActed: () => isActedOpen.open(),
+    isActedHeld: () => !isActedOpen.isOpen(),
 
     async between(work) {
       isOpen.close();

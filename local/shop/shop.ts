@@ -5,33 +5,29 @@ import { type Random, seeded } from "../rush/random.ts";
 import { NoRush } from "../rush/stack.ts";
 import { type Checked, holdCheckpoint } from "./checkpoint.ts";
 import { type Counted, openCounting } from "./counting.ts";
-import { busyAt, type Day, FLASH_ITEM, openDay, productNames, type ShopBatch } from "./day.ts";
+import { type Day, FLASH_ITEM, openDay, productNames } from "./day.ts";
 import { type Desk, openDesk } from "./desk.ts";
 import type { Ground } from "./ground.ts";
 import { readLog } from "./log.ts";
 import type { Options } from "./options.ts";
 import { Recount } from "./recount.ts";
 import type { Result } from "./report.ts";
-import { openSenders, type Senders } from "./senders.ts";
-import { openStrikes, type Strikes } from "./strikes.ts";
+import { openSenders } from "./senders.ts";
+import { openStrikes } from "./strikes.ts";
+import { openShop } from "./turns.ts";
 import type { Judged } from "./verdict/evidence.ts";
 import { judge, judgeCheckpoint } from "./verdict/judge.ts";
 import { minutesAgainstMilliseconds } from "./verdict/trending.ts";
 
-/** A turn: the clock leaps, and what happened since the last one is sent. */
-const TURN_MS = 300;
-/** A leap is not longer: what the system does every minute is done once a leap. */
-const LEAP_MOST_MS = 20 * 60_000;
-/** More are not under way at once. */
-const UNDER_WAY_MOST = 48;
-const STRIKE_LOOK_MS = 15;
-const REBUILD_LOOK_MS = 500;
-const PAUSE_MS = 20;
-const BEGINS_WITHIN_MS = 30_000;
-/** Turns after which a batch is sent again, at most. */
-const AGAIN_TURNS = 60;
 /** Products that are asked for one by one, beside the popular ones. */
 const SAMPLED = 6;
+const PAUSE_MS = 20;
+const BEGINS_WITHIN_MS = 30_000;
+/**
+ * A function that found Redis loading its file asks again after the time that the loading was estimated to take, ten seconds at most
+ * (ioredis, `maxLoadingRetryTime`). Until all have, views may go by uncapped, as the contract says of a Redis that is out of reach.
+ */
+const CONNECTS_WITHIN_MS = 10_500;
 
 /** Holds one day and judges it. */
 export async function holdDay(options: Options, ground: Ground, progress: Progress): Promise<Result> {
@@ -68,6 +64,7 @@ export async function holdDay(options: Options, ground: Ground, progress: Progre
     const rules = { products: options.products, startsAt, endsAt, undated: clock.isFast };
     const day = openDay(rules, random.fork());
     const leaps = { areHeld: false };
+    let connected = Promise.resolve();
     const strikes = openStrikes({
       ...{ stack: ground.stack, random: random.fork(), openMs },
       isBusy: () => senders.underWay() > 2,
@@ -79,9 +76,11 @@ export async function holdDay(options: Options, ground: Ground, progress: Progre
         const struckAt = clock.now();
         await strike();
         await answered(redis);
-        senders.releaseActed();
+        const backAt = performance.now();
         await rebuildBegun(desk, struckAt);
         leaps.areHeld = false;
+        // Beside the day, which goes on.
+        connected = sleep(Math.max(0, CONNECTS_WITHIN_MS - (performance.now() - backAt))).then(senders.releaseActed);
         return true;
       },
     });
@@ -101,6 +100,7 @@ export async function holdDay(options: Options, ground: Ground, progress: Progre
         );
       };
       await shop.openUntil((openMs * number) / options.checkpoints, say);
+      await connected;
       const sample = sampleOf(names, day, random);
       const checked: Checked = await holdCheckpoint({ desk, redis, clock, senders, show: say }, sample);
       if (checked.restless !== undefined) restless.push(`checkpoint ${number}: ${checked.restless}`);
@@ -169,118 +169,6 @@ async function answered(redis: RedisDoor): Promise<void> {
 function sampleOf(names: readonly string[], day: Day, random: Random): string[] {
   const some = Array.from({ length: SAMPLED }, () => names[random.below(names.length)] ?? "");
   return [...new Set([...names.slice(0, 4), FLASH_ITEM, ...day.ofBots, ...some, "nobody-knows-it"])];
-}
-
-interface ShopTerms {
-  readonly options: Options;
-  readonly ground: Ground;
-  readonly desk: Desk;
-  readonly senders: Senders;
-  readonly day: Day;
-  readonly strikes: Strikes;
-  /** Whether the clock may not leap just now. */
-  readonly leaps: { readonly areHeld: boolean };
-  readonly random: Random;
-  readonly startsAt: number;
-}
-
-/** The shop while it is open. */
-function openShop({ options, ground, desk, senders, day, strikes, leaps, random, startsAt }: ShopTerms) {
-  const { clock } = ground;
-  let openedFor = 0;
-  let openedAt: number | undefined;
-  let sentUntil = startsAt;
-  let turn = 0;
-  /** What is sent in a later turn: batches that were held back, and copies. */
-  const later = new Map<number, (() => void)[]>();
-  const openMs = () => openedFor + (openedAt === undefined ? 0 : performance.now() - openedAt);
-  const inTurns = (turns: number, work: () => void) => {
-    later.set(turn + turns, [...(later.get(turn + turns) ?? []), work]);
-  };
-
-  const send = (batch: ShopBatch): void => {
-    senders.send(batch).catch(() => {});
-    for (let i = 0; i < batch.copiesLater; i++) {
-      inTurns(1 + random.below(AGAIN_TURNS), () => {
-        senders.again(batch).catch(() => {});
-      });
-    }
-  };
-
-  async function takeTurn(sinceMs: number): Promise<void> {
-    turn++;
-    if (clock.isFast) {
-      const behind = startsAt + options.speed * openMs() - clock.now();
-      if (behind > 0) {
-        await senders.between(async () => {
-          if (!leaps.areHeld) await clock.pass(Math.min(behind, LEAP_MOST_MS));
-        });
-      }
-    }
-    const until = clock.now();
-    const busy = busyEvents(options.rate, sinceMs, until);
-    const works = later.get(turn) ?? [];
-    later.delete(turn);
-    for (const batch of day.between(sentUntil, until, busy)) {
-      if (batch.turnsLate > 0) inTurns(batch.turnsLate, () => send(batch));
-      else works.push(() => send(batch));
-    }
-    sentUntil = until;
-    for (const work of works) {
-      while (senders.underWay() > UNDER_WAY_MOST) await sleep(PAUSE_MS);
-      work();
-    }
-    // Stands in for the schedule that comes once a minute.
-    if (clock.isFast) await desk.expire();
-  }
-
-  return {
-    openMs,
-
-    /** Keeps it open until it was open for so long in all. */
-    async openUntil(ms: number, say: (text: string) => void): Promise<void> {
-      openedAt = performance.now();
-      let isOpen = true;
-      let failure: unknown;
-      /** Does something again and again beside the turns. What fails ends the day. */
-      const beside = async (everyMs: number, work: () => Promise<void>) => {
-        try {
-          while (isOpen) {
-            await work();
-            await sleep(everyMs);
-          }
-        } catch (error) {
-          failure ??= error;
-          isOpen = false;
-        }
-      };
-      const all = [
-        ...(options.chaos ? [beside(STRIKE_LOOK_MS, () => strikes.due(openMs()))] : []),
-        // Stands in for the schedule that comes once a minute: a leap ends a watch.
-        ...(clock.isFast ? [beside(REBUILD_LOOK_MS, desk.rebuild)] : []),
-      ];
-      try {
-        let lastAt = performance.now() - TURN_MS;
-        while (isOpen && openMs() < ms) {
-          const now = performance.now();
-          await takeTurn(Math.min(now - lastAt, 2 * TURN_MS));
-          lastAt = now;
-          say("open");
-          await sleep(Math.max(0, TURN_MS - (performance.now() - now)));
-        }
-      } finally {
-        isOpen = false;
-        openedFor = openMs();
-        openedAt = undefined;
-        await Promise.all(all);
-      }
-      if (failure !== undefined) throw failure;
-    },
-  };
-}
-
-function busyEvents(rate: number, sinceMs: number, at: number): number {
-  return Math.round(((rate * sinceMs) / 1_000) * busyAt(at));
 }
 
 function addressOf(url: string): RedisAddress {

@@ -36,7 +36,9 @@ export interface Strikes {
 export function openStrikes({ stack, random, openMs, isBusy, aroundRedis }: StrikesTerms): Strikes {
   const kills = { worker: 0, api: 0, redis: 0 };
   const after = ([least, most]: readonly [number, number]) => least + random.next() * (most - least);
-  const redisAt = REDIS_AFTER.slice(0, openMs < SHORT_MS ? 1 : 2).map((share) => share * openMs);
+  // A Redis that ran before is not ours to kill.
+  const isOurs = stack()?.pids.redis !== undefined;
+  const redisAt = isOurs ? REDIS_AFTER.slice(0, openMs < SHORT_MS ? 1 : 2).map((share) => share * openMs) : [];
   let workerAt = after(WORKER_EVERY_MS);
   let apiAt = Math.min(after(API_EVERY_MS), openMs / 2);
 
