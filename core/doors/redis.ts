@@ -46,6 +46,8 @@ function sha1(script: Script<string, string, unknown>): string {
   return digest;
 }
 
+const RETRY_MOST_MS = 250;
+
 function open(address: RedisAddress): Redis | Cluster {
   const { host, port, username, password, tls, cluster } = address;
   const options = {
@@ -58,11 +60,13 @@ function open(address: RedisAddress): Redis | Cluster {
     commandTimeout: limits.redisCommandMs,
     // A primary whose host died says nothing more, and TCP would believe in it for a quarter of an hour.
     socketTimeout: limits.redisSilenceMs,
+    // A server that loads its file says how long that will take; it is asked again as soon as one that refuses connections.
+    maxLoadingRetryTime: RETRY_MOST_MS,
     // A primary that was demoted: the endpoint's name leads to another server by now. The command itself is not sent again.
     reconnectOnError: (error: Error) => (error.message.startsWith("READONLY") ? 1 : false),
   } satisfies RedisOptions;
   // Reconnects quickly: a failover is seconds, and a refused attempt costs a packet.
-  const retry = (attempt: number) => Math.min(20 * attempt, 250);
+  const retry = (attempt: number) => Math.min(20 * attempt, RETRY_MOST_MS);
   if (!cluster) {
     return new Redis({
       ...options,

@@ -34,6 +34,10 @@ const HOUR_MS = 3_600_000;
 /** A batch that was cut off comes again within this time. */
 const CAPPED_SECONDS = 120;
 
+/** Names rows: a batch that comes again later may have fewer, some of its events being too late by then. */
+const digestOf = (rows: readonly (readonly number[])[]): string =>
+  createHash("sha256").update(JSON.stringify(rows)).digest("base64url").slice(0, 11);
+
 function placesOf(actorId: string, productId: string): number[] {
   const digest = createHash("sha256").update(`${actorId}\0${productId}`).digest();
   return Array.from({ length: limits.actorProbes }, (_, i) => digest.readUInt32BE(4 * i) % limits.actorCounters);
@@ -72,7 +76,7 @@ export async function withinCap(
           capViews,
           {
             actors: keys.actors(shardOf(first.productId), hourOf(first)),
-            capped: keys.capped(shardOf(first.productId), hourOf(first), batchId),
+            capped: keys.capped(shardOf(first.productId), hourOf(first), `${batchId}:${digestOf(rows)}`),
           },
           {
             cap: limits.viewsPerActorHour,

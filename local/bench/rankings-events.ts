@@ -4,8 +4,10 @@ import { type Random, seeded } from "../rush/random.ts";
 
 /** Events of a shop, drawn with a seed, and how they are packed for a number of shards. */
 
-/** How often each product is drawn: by Zipf's law with exponent 1, or all alike. */
-export type Popularity = "zipf" | "uniform";
+/** How often each product is drawn: by Zipf's law with exponent 1, the same over the hundred products of a flash sale, or all alike. */
+export type Popularity = "zipf" | "flash" | "uniform";
+/** Products of a flash sale: events of its first minutes are of these. */
+export const FLASH_PRODUCTS = 100;
 
 /** Of a hundred events. Refunds are a fifth of sales. */
 const MIX: readonly (readonly [EventType, number])[] = [
@@ -21,8 +23,9 @@ const CATEGORIES = 20;
 export const shortName = (index: number): string => `p-${10_000 + index}`;
 
 /** Draws places of products, the most popular being 0. */
-function drawer(popularity: Popularity, products: number, random: Random): () => number {
-  if (popularity === "uniform") return () => random.below(products);
+function drawer(popularity: Popularity, all: number, random: Random): () => number {
+  if (popularity === "uniform") return () => random.below(all);
+  const products = popularity === "flash" ? Math.min(all, FLASH_PRODUCTS) : all;
   const sums = new Float64Array(products);
   let sum = 0;
   for (let i = 0; i < products; i++) sums[i] = sum += 1 / (i + 1);

@@ -50,11 +50,12 @@ export interface Cell {
 
 const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 export const nameOf = ({ popularity, size, shards, isAway, isBare }: Cell): string =>
-  `${popularity === "zipf" ? "" : "uniform: "}${plural(size, "event")}, ${plural(shards, "shard")}${isAway ? `, ${AWAY_MS} ms away` : ""}${isBare ? ", no categories" : ""}`;
+  `${popularity === "zipf" ? "" : `${popularity}: `}${plural(size, "event")}, ${plural(shards, "shard")}${isAway ? `, ${AWAY_MS} ms away` : ""}${isBare ? ", no categories" : ""}`;
 
 export const CELLS: readonly Cell[] = [
   ...SHARD_COUNTS.flatMap((shards) => SIZES.map((size) => ({ popularity: "zipf" as const, size, shards }))),
   ...([1, 16] as const).map((shards) => ({ popularity: "uniform" as const, size: 500, shards })),
+  { popularity: "flash", size: 500, shards: 1 },
   { popularity: "zipf", size: 500, shards: 1, isBare: true },
   ...([1, 16] as const).map((shards) => ({ popularity: "zipf" as const, size: 500, shards, isAway: true })),
 ];

@@ -1,5 +1,5 @@
 import { limits } from "../../core/limits.ts";
-import { ACCUMULATORS, MIX_TEXT } from "./rankings-events.ts";
+import { ACCUMULATORS, FLASH_PRODUCTS, MIX_TEXT } from "./rankings-events.ts";
 import {
   AWAY_IN_TURN,
   BARE,
@@ -91,7 +91,7 @@ function textOf(race: Race): string {
   return `${rateTable(race)}
 
 Medians over the rounds, ratios of figures of the same round. ${whole(race.products)} products are there already. Popularity by Zipf's law with
-exponent 1 unless "uniform"; ${MIX_TEXT}; each event tells its category unless said; all events of a round in one minute, which begins empty.
+exponent 1, flash: over ${FLASH_PRODUCTS} of them only, uniform: all alike; ${MIX_TEXT}; each event tells its category unless said; all events of a round in one minute, which begins empty.
 500 events are ${rows.toFixed(0)} rows (distinct products) and ${pairs.toFixed(0)} pairs of product and metric; uniform: ${uniform?.rows.toFixed(0)} and ${uniform?.pairs.toFixed(0)}.
 A batch is packed by shard, a message each, and applied by applyPart() over one connection: shards at the same time, parts of at
 most ${limits.applyRows} rows in order; the next batch when all have answered. A batch of 500 is ${calls} calls over ${SHARD_COUNTS.join(", ")} shards of one server.
@@ -126,6 +126,14 @@ export const rankings: Section = {
         ),
       ];
     });
+    const flash = { popularity: "flash", size: 500, shards: 1 } as const;
+    bars.push(
+      leastBar(
+        `  of a flash sale of ${FLASH_PRODUCTS} products, in one message`,
+        ratio(race, flash, IN_TURN, (it) => it.eventsPerSecond),
+        TURN_LEAST,
+      ),
+    );
     return { text: textOf(race), bars, figures: race };
   },
 };

@@ -24,10 +24,10 @@ const SAMPLED = 6;
 const PAUSE_MS = 20;
 const BEGINS_WITHIN_MS = 30_000;
 /**
- * A function that found Redis loading its file asks again after the time that the loading was estimated to take, ten seconds at most
- * (ioredis, `maxLoadingRetryTime`). Until all have, views may go by uncapped, as the contract says of a Redis that is out of reach.
+ * Every function has found Redis again by then: it asks four times a second (core/doors/redis.ts). Until all have, views may go by
+ * uncapped, as is said of a Redis that is out of reach.
  */
-const CONNECTS_WITHIN_MS = 10_500;
+const CONNECTS_WITHIN_MS = 3_000;
 
 /** Holds one day and judges it. */
 export async function holdDay(options: Options, ground: Ground, progress: Progress): Promise<Result> {
