@@ -167,7 +167,8 @@ describe("a sold-out flood", () => {
       return Number(/^cmdstat_evalsha:calls=(\d+)/m.exec(stats)?.[1]);
     };
     const memory = async () => Number(await redis.command("MEMORY", "USAGE", keys.tally(id)));
-    const size = async () => Number(await redis.command("DBSIZE"));
+    // Of this campaign: other tests use the same server meanwhile.
+    const size = async () => ((await redis.command("KEYS", `*{${id}}*`)) as string[]).length;
     const flood = async (requests: number) => {
       const [callsBefore, startedAt] = [await scripts(), Date.now()];
       const answers = await each(
@@ -186,8 +187,8 @@ describe("a sold-out flood", () => {
     console.log(
       `sold-out flood: ${small.calls} script calls for 1,000 requests in ${small.seconds.toFixed(1)} s, ${large.calls} for 10,000 in ${large.seconds.toFixed(1)} s`,
     );
-    // One refresh a second, one stranger in a hundred, and what the stack's schedules ask in the meantime.
-    expect(large.calls).toBeLessThan(0.03 * 10_000 + 20 * large.seconds);
+    // One refresh a second, one stranger in a hundred, and what the stack's schedules ask in the meantime, also for boards of other tests.
+    expect(large.calls).toBeLessThan(0.03 * 10_000 + 60 * large.seconds);
     expect([await size(), await memory()]).toEqual([sizeBefore, memoryBefore]);
 
     const cancelledAt = Date.now();
