@@ -7,6 +7,7 @@ export function linkedEnv({ port }: Server, queues: { endpoint: string; url: str
     Redis: { host: "127.0.0.1", port },
     Confirmations: { url: queues.url },
     DeadLetters: { url: queues.url },
+    Events: { url: queues.url },
     Ledger: { name: "firstcome-Ledger" },
     CouponSecret: { value: "a secret of the bench, 32 bytes and more" },
     RoomKeys: { value: "bench:a-key-of-the-bench-as-long-as-a-key-has-to-be-here" },
