@@ -200,7 +200,15 @@ declare module "sst" {
       "name": string
       "type": "sst.aws.Function"
     }
+    "ShowSignals": {
+      "name": string
+      "type": "sst.aws.Function"
+    }
     "ShowTop": {
+      "name": string
+      "type": "sst.aws.Function"
+    }
+    "Signals": {
       "name": string
       "type": "sst.aws.Function"
     }

@@ -251,6 +251,16 @@ export const limits = {
   actorHoursMost: 24,
   /** A rebuild waits while Redis is fuller than this: it doubles what the rankings take. */
   rebuildMemoryShare: 0.7,
+  /** How often a container writes what it has counted of everyday answers. */
+  countsEveryMs: 10_000,
+  /** Campaigns, rooms and boards, of each, that one look at the signals takes; and campaigns among which the live ones are found. */
+  signalsMost: 50,
+  signalsListed: 500,
+  /** Keys of one kind, such as a campaign's buckets of holders, that are measured: the others are taken to be alike. */
+  signalsSampled: 32,
+  /** Once it knows what there is, a request's look at the signals begins nothing new after this; the schedule's after the second. */
+  signalsMs: 1_000,
+  signalsJobMs: 30_000,
   /** The persister's back-off for a record that failed for a passing reason: doubles from the first to the second figure. */
   backoffFirstSeconds: 1,
   backoffMostSeconds: 60,

@@ -5,6 +5,7 @@ import { refuseRoom } from "../core/rooms/refusals.ts";
 import { isRefusal } from "../core/words.ts";
 import { issueCoupon } from "./contract/coupons.ts";
 import { endpoint } from "./http/endpoint.ts";
+import { noteLook } from "./http/memory-hits.ts";
 import { couponView } from "./http/views.ts";
 import { base, couponSecret } from "./stores/base.ts";
 import { confirmations } from "./stores/confirmations.ts";
@@ -14,16 +15,24 @@ import { roomKeys } from "./stores/room-keys.ts";
 /** Faults of a pass that was this user's once: a request that is repeated after it ended still gets its first answer (G5). */
 const WAS_INSIDE: ReadonlySet<PassFault> = new Set(["expired", "revoked", "earlier-epoch", "given-back"]);
 
-const issue = issuer(soldOutMemory());
+const soldOut = soldOutMemory();
+const issue = issuer({
+  learn: soldOut.learn,
+  covers: (...asked) => {
+    const isCovered = soldOut.covers(...asked);
+    noteLook("sold-out", isCovered);
+    return isCovered;
+  },
+});
 const passes = passGate();
 const ctx = { ...base, redis, confirmations, couponSecret: couponSecret(), roomKeys };
 
-export const handler = endpoint(issueCoupon, async ({ params, headers, caller }) => {
+export const handler = endpoint(issueCoupon, async ({ params, headers, caller, trace }) => {
   const { campaignId } = params;
   const { userId } = caller;
   const idempotencyKey = headers["idempotency-key"];
   const result = await issue(ctx, {
-    ...{ campaignId, userId, idempotencyKey },
+    ...{ campaignId, userId, idempotencyKey, trace },
     stop: async (roomId) => {
       const use = `${campaignId} ${idempotencyKey ?? ""}`;
       const passed = await passes(ctx, { roomId, userId, token: headers["waiting-room-pass"], use });

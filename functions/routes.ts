@@ -14,6 +14,7 @@ import {
   redriveDeadLetters,
   showHealth,
   showOpenapi,
+  showSignals,
   verifyCampaign,
 } from "./contract/operations.ts";
 import {
@@ -71,6 +72,7 @@ export const routes: readonly Route[] = [
   { file: "show-rankings", contract: showRankings },
   { file: "rebuild-rankings", contract: rebuildRankings },
   { file: "health", contract: showHealth },
+  { file: "show-signals", contract: showSignals },
   { file: "openapi", contract: showOpenapi },
 ];
 
@@ -91,4 +93,5 @@ export const schedules = {
   publish: { file: "publish", rate: "1 minute", input: { watchSeconds: 65 } },
   expire: { file: "expire", rate: "1 minute", input: {} },
   rebuild: { file: "rebuild", rate: "1 minute", input: { watchSeconds: 60 } },
+  signals: { file: "signals", rate: "1 minute", input: {} },
 } as const;

@@ -78,6 +78,12 @@ export const access: Readonly<Record<string, Access>> = {
   "set-breaker": { ledger: ["get", "put"] },
   "show-rankings": { redis: true, ledger: READS, queues: { Events: ["depth"] }, narrowed: ONLY_READS },
   "rebuild-rankings": { redis: true, ledger: WRITES, queues: { Events: ["depth"] } },
+  "show-signals": {
+    redis: true,
+    ledger: READS,
+    queues: { Confirmations: ["depth"], DeadLetters: ["depth"], Events: ["depth"] },
+    narrowed: ONLY_READS,
+  },
   health: { redis: true, ledger: ["get"], queues: { Confirmations: ["depth"] } },
   openapi: {},
   fallback: {},
@@ -108,6 +114,12 @@ export const access: Readonly<Record<string, Access>> = {
   publish: { redis: true, ledger: WRITES },
   expire: { redis: true, ledger: REMOVES, queues: { Events: ["send", "depth"] } },
   rebuild: { redis: true, ledger: REMOVES },
+  signals: {
+    redis: true,
+    ledger: READS,
+    queues: { Confirmations: ["depth"], DeadLetters: ["depth"], Events: ["depth"] },
+    narrowed: ONLY_READS,
+  },
   verify: { redis: true, ledger: KEEPS, secrets: ["CouponSecret"] },
 };
 

@@ -186,6 +186,25 @@ const ownAlarms: readonly Alarm[] = [
     silence: "fine",
   },
   {
+    name: "keys-may-expire",
+    section: "Keys have the wrong lifetime",
+    measure: { code: "TtlsUnwanted" },
+    statistic: "Maximum",
+    above: 0,
+    minutes: 1,
+    silence: "fine",
+  },
+  {
+    name: "keys-stay",
+    section: "Keys have the wrong lifetime",
+    measure: { code: "TtlsMissing" },
+    statistic: "Maximum",
+    // Twice: a generation's pages have no lifetime for the blink between two commands of one round trip.
+    above: 0,
+    minutes: 2,
+    silence: "fine",
+  },
+  {
     name: "sqs-unclear",
     section: "SQS is out of reach",
     measure: { event: "publish-unclear", file: "issue-coupon" },
@@ -283,6 +302,17 @@ const storeAlarms: readonly Alarm[] = [
     statistic: "Maximum",
     // Seconds. What a replica does not have is what a failover loses.
     above: 1,
+    minutes: 3,
+    of: 5,
+    silence: "fine",
+  },
+  {
+    name: "redis-replica-gap",
+    section: "Redis is out of reach",
+    measure: { code: "ReplicaGapBytes" },
+    statistic: "Maximum",
+    // Bytes that a failover would lose, and this long: some hundred thousand coupons, held again only by the recovery.
+    above: 10_000_000,
     minutes: 3,
     of: 5,
     silence: "fine",

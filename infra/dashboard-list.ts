@@ -56,6 +56,11 @@ export const dashboardList: readonly Row[] = [
         lines: [own("GenerationAgeMs", "Maximum"), own("BreakerOpen", "Maximum")],
       },
       { title: "Coupons revoked (target: 0)", lines: [own("CouponsRevoked", "Sum")] },
+      { title: "Everyday answers, by word", lines: [own("QuietAnswers", "Sum", "word")] },
+      {
+        title: "Answered from memory, of all looks",
+        lines: [own("MemoryLooks", "Sum", "memory"), own("MemoryHits", "Sum", "memory")],
+      },
     ],
   },
   {
@@ -80,6 +85,18 @@ export const dashboardList: readonly Row[] = [
         lines: [own("LettersSettled", "Sum"), own("LettersRedriven", "Sum"), own("LettersKept", "Sum")],
       },
       { title: "The verifier's findings", lines: [own("VerifierFindings", "Maximum", "campaignId")] },
+      { title: "Live campaigns: the oldest verification, ms", lines: [own("VerificationAgeMs", "Maximum")] },
+      {
+        title: "Outbox of each campaign: entries, and age in ms",
+        lines: [
+          own("CampaignOutboxDepth", "Maximum", "campaignId"),
+          own("CampaignOutboxAgeMs", "Maximum", "campaignId"),
+        ],
+      },
+      {
+        title: "Messages waiting and in flight",
+        lines: [own("ConfirmationsDepth", "Maximum"), own("LettersDepth", "Maximum")],
+      },
       {
         title: "SQS was silent; give-backs wait",
         lines: [
@@ -129,9 +146,36 @@ export const dashboardList: readonly Row[] = [
       { title: "Memory, %", lines: [redis("DatabaseMemoryUsagePercentage", "Maximum")] },
       { title: "Scripts a minute", lines: [redis("EvalBasedCmds", "Sum")] },
       { title: "Scripts: microseconds", lines: [redis("EvalBasedCmdsLatency", "Average")] },
-      { title: "Replicas behind, s", lines: [redis("ReplicationLag", "Maximum")] },
+      {
+        title: "Replicas behind, s",
+        lines: [redis("ReplicationLag", "Maximum"), own("ReplicaLagSeconds", "Maximum")],
+      },
+      { title: "What a failover would lose, bytes", lines: [own("ReplicaGapBytes", "Maximum")] },
+      { title: "Replicas", lines: [own("ReplicasConnected", "Minimum")] },
       { title: "Evictions (target: 0)", lines: [redis("Evictions", "Sum")] },
       { title: "Connections", lines: [redis("CurrConnections", "Maximum")] },
+    ],
+  },
+  {
+    title: "Keys",
+    widgets: [
+      { title: "Keys that are known", lines: [own("KeysKnown", "Maximum")] },
+      {
+        title: "Bytes: all that Redis uses, known keys, rankings' shards",
+        lines: [own("RedisUsedBytes", "Maximum"), own("KeyBytes", "Maximum"), own("RankingBytes", "Maximum")],
+      },
+      {
+        title: "Wrong lifetimes (target: 0)",
+        lines: [own("TtlsMissing", "Maximum"), own("TtlsUnwanted", "Maximum")],
+      },
+      {
+        title: "Of each campaign",
+        lines: [own("CampaignKeys", "Maximum", "campaignId"), own("CampaignBytes", "Maximum", "campaignId")],
+      },
+      {
+        title: "Of each board",
+        lines: [own("BoardKeys", "Maximum", "boardId"), own("BoardBytes", "Maximum", "boardId")],
+      },
     ],
   },
   {

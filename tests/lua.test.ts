@@ -6,6 +6,7 @@ import { type IssueReply, issueScript } from "../core/coupons/issue.ts";
 import { armCampaign, changeCampaign, holding, release, settle, showCampaign } from "../core/coupons/scripts.ts";
 import { GATE } from "../core/coupons/tally.ts";
 import { keys, type ShardKeys, shardKeys } from "../core/keys.ts";
+import "../core/operations/signals-server.ts";
 import "../core/rankings/actors.ts";
 import "../core/rankings/apply.ts";
 import "../core/rankings/scripts.ts";
@@ -159,6 +160,7 @@ const byName = scripts.map((script) => [script.name, script] as const);
 /** Where each declared key comes from: core/keys.ts, by the name that scripts give it. */
 const MAKERS: Readonly<Record<string, (campaignId: string) => string>> = {
   tally: keys.tally,
+  anchor: keys.tally,
   about: keys.about,
   outbox: keys.outbox,
   flow: keys.flow,
@@ -207,6 +209,7 @@ const MAKERS: Readonly<Record<string, (campaignId: string) => string>> = {
 /** Keys under another name than core/keys.ts has for them: a script takes two of a kind, or one of several. */
 const KINDS: Readonly<Record<string, string>> = {
   bucket: "holders",
+  anchor: "tally",
   leaving: "minutes",
   into: "quarters",
   list: "scoring",

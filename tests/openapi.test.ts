@@ -810,6 +810,26 @@ const ANSWERS: readonly [route: string, what: string, status: number, bring: () 
     async () =>
       call("POST", "/ops/dead-letters/redrive", { token: await operator(), body: { letterIds: ["nothing"] } }),
   ],
+  [
+    "GET /ops/signals",
+    "found",
+    200,
+    async () => {
+      await Promise.all([campaign(), putRoom(), filledBoard()]);
+      const answer = await call("GET", "/ops/signals", { token: await operator() });
+      expect(answer.body).toMatchObject({ redis: { status: "up", servers: [{ role: "primary" }] } });
+      const { campaigns, rooms, boards } = answer.body;
+      for (const { items } of [campaigns, rooms, boards]) expect(items[0]).toHaveProperty("keys.keys");
+      return answer;
+    },
+  ],
+  [
+    "GET /ops/signals",
+    "asked by a shopper",
+    403,
+    async () => call("GET", "/ops/signals", { token: await token("u") }),
+    "forbidden",
+  ],
   ["GET /health", "healthy", 200, () => call("GET", "/health")],
   ["GET /openapi.json", "shown", 200, () => call("GET", "/openapi.json")],
 ];

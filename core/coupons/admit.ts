@@ -1,4 +1,5 @@
 import type { Ctx } from "../context.ts";
+import type { Trace } from "../trace.ts";
 import type { EpochMemory } from "./epoch-memory.ts";
 import { type Confirmation, isLive, type LedgerWord, coupons as ledger } from "./ledger.ts";
 
@@ -12,27 +13,32 @@ export type AdmitWord = LedgerWord | "overtaken" | "beyond-stock" | "unknown-cam
 
 type AdmitCtx = Pick<Ctx, "table" | "now">;
 
+interface Admission {
+  readonly confirmation: Confirmation;
+  readonly epoch: number;
+  readonly trace?: Trace | undefined;
+}
+
 /**
  * Writes confirmations of one moment into the ledger: the only way in, for the persister, for a recovery, and for a shopper who
  * is faster than both.
  *
- * @param epoch of the decision
+ * @param batch with each its epoch, that of the decision, and its trace, which is written beside the coupon
  * @returns for each, in order, a word, or the error that kept it from being known
  */
 export async function admit(
   ctx: AdmitCtx,
   recall: EpochMemory,
-  batch: readonly { readonly confirmation: Confirmation; readonly epoch: number }[],
+  batch: readonly Admission[],
 ): Promise<(AdmitWord | { error: unknown })[]> {
-  const results = await Promise.allSettled(batch.map((it) => admitOne(ctx, recall, it.confirmation, it.epoch)));
+  const results = await Promise.allSettled(batch.map((it) => admitOne(ctx, recall, it)));
   return results.map((result) => (result.status === "fulfilled" ? result.value : { error: result.reason }));
 }
 
 async function admitOne(
   ctx: AdmitCtx,
   recall: EpochMemory,
-  confirmation: Confirmation,
-  epoch: number,
+  { confirmation, epoch, trace }: Admission,
 ): Promise<AdmitWord> {
   const facts = await recall(
     ctx,
@@ -47,5 +53,5 @@ async function admitOne(
     if (!found) return "overtaken";
     if (found.coupon && !isLive(found.coupon)) return "already-recorded";
   }
-  return ledger.record(ctx, confirmation);
+  return ledger.record(ctx, confirmation, trace);
 }

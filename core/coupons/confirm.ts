@@ -1,6 +1,7 @@
 import { type Ctx, StoreUnavailable } from "../context.ts";
 import { keys } from "../keys.ts";
 import { limits } from "../limits.ts";
+import { type Trace, traceAttributes } from "../trace.ts";
 import { type AdmitWord, admit } from "./admit.ts";
 import { type Delivery, type Marker, readMessage } from "./confirmation.ts";
 import { type EpochMemory, epochMemory } from "./epoch-memory.ts";
@@ -14,6 +15,8 @@ export interface Received {
   readonly groupId: string;
   /** How often the queue has handed it out, this time included. */
   readonly receiveCount: number;
+  /** Of whoever sent it. */
+  readonly trace?: Trace | undefined;
 }
 
 export interface Confirmed {
@@ -45,6 +48,7 @@ export function confirmer(): (ctx: ConfirmCtx, batch: readonly Received[]) => Pr
     const groups = Map.groupBy(batch, (received) => received.groupId);
     const tally = { recorded: 0, alreadyRecorded: 0, deadLettered: 0 };
     const kept: Delivery[] = [];
+    const recorded: Delivery[] = [];
     const failed: Received[] = [];
     const refused = new Set<string>();
 
@@ -54,6 +58,7 @@ export function confirmer(): (ctx: ConfirmCtx, batch: readonly Received[]) => Pr
         const outcomes = await admitGroup(ctx, recall, group);
         for (const { delivery, word, error } of outcomes) {
           if (delivery && word && KEPT.has(word)) kept.push(delivery);
+          if (delivery && word === "recorded") recorded.push(delivery);
           if (delivery && error !== undefined) refused.add(delivery.confirmation.campaignId);
         }
         for (const [index, outcome] of outcomes.entries()) {
@@ -65,9 +70,15 @@ export function confirmer(): (ctx: ConfirmCtx, batch: readonly Received[]) => Pr
       }),
     );
 
+    if (recorded.length > 0) ctx.log("recorded", { coupons: recorded.map(lineOf) });
     await Promise.all([removeFromOutbox(ctx, kept), noteRefusals(ctx, refused)]);
     return { failed, ...tally };
   };
+}
+
+/** What leads from a request's id to a coupon, and back: one log line a batch has up to ten of them. */
+function lineOf({ confirmation: { campaignId, ticket }, trace }: Delivery) {
+  return { campaignId, ticket, ...traceAttributes(trace) };
 }
 
 interface Outcome {
@@ -82,7 +93,7 @@ async function admitGroup(ctx: ConfirmCtx, recall: EpochMemory, group: readonly 
   const read = group.map((received): Outcome => {
     const message = readMessage(received.body);
     if (message && "marker" in message) return { received, marker: message };
-    return { received, delivery: message };
+    return { received, delivery: message && { ...message, trace: received.trace } };
   });
   const deliveries = read.flatMap(({ delivery }) => (delivery ? [delivery] : []));
   const results = await admit(ctx, recall, deliveries);
@@ -100,7 +111,8 @@ async function settles(
   tally: { recorded: number; alreadyRecorded: number; deadLettered: number },
 ): Promise<boolean> {
   if (error !== undefined) {
-    ctx.log("confirm-failed", { messageId: received.messageId, reason: String(error) });
+    const { messageId, trace } = received;
+    ctx.log("confirm-failed", { messageId, ...traceAttributes(trace), reason: String(error) });
     return false;
   }
   if (marker) return noted(ctx, marker);
@@ -128,17 +140,18 @@ export async function noted(ctx: Pick<Ctx, "table" | "now" | "log">, marker: Mar
 
 /** @returns whether SQS has taken it; if not, the message stays where it is and comes again */
 async function deadLetter(ctx: ConfirmCtx, received: Received, reason: string): Promise<boolean> {
-  ctx.log("dead-letter", { messageId: received.messageId, groupId: received.groupId, reason });
+  const { messageId, groupId, trace } = received;
+  ctx.log("dead-letter", { messageId, groupId, ...traceAttributes(trace), reason });
   try {
     await ctx.deadLetters.send({
       body: received.body,
-      groupId: received.groupId,
-      deduplicationId: received.messageId,
-      attributes: { reason },
+      groupId,
+      deduplicationId: messageId,
+      attributes: { ...traceAttributes(trace), reason },
     });
     return true;
   } catch (error) {
-    ctx.log("dead-letter-failed", { messageId: received.messageId, reason: String(error) });
+    ctx.log("dead-letter-failed", { messageId, reason: String(error) });
     return false;
   }
 }

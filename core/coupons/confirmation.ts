@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import type { QueueMessage } from "../doors/sqs.ts";
 import { limits } from "../limits.ts";
+import { type Trace, traceAttributes } from "../trace.ts";
 import type { CampaignAbout } from "./campaign.ts";
 import { couponIdOf, expiryOf, type Issuance } from "./coupon.ts";
 import type { Confirmation } from "./ledger.ts";
@@ -29,6 +30,8 @@ export interface Delivery {
   readonly outboxId: string;
   /** The campaign's epoch when it was decided. */
   readonly epoch: number;
+  /** Who sent it this time: the request that was answered with the coupon, or a run of the sweep. */
+  readonly trace?: Trace | undefined;
 }
 
 /**
@@ -58,19 +61,21 @@ export function confirmationOf(issuance: Issuance, about: CampaignAbout, secret:
 
 /**
  * The message of a confirmation. The deduplication id names the issuance: a ticket that is freed and issued again has
- * another outbox id, so the second issue is not taken for a re-send of the first.
+ * another outbox id, so the second issue is not taken for a re-send of the first. The trace goes into attributes, so that the body
+ * is the same for every sender.
  */
-export function messageOf({ confirmation, outboxId, epoch }: Delivery): QueueMessage {
+export function messageOf({ confirmation, outboxId, epoch, trace }: Delivery): QueueMessage {
   const { campaignId, userId } = confirmation;
   return {
     body: JSON.stringify({ v: 1, ...confirmation, epoch, outboxId }),
     groupId: groupOf(campaignId, userId),
     deduplicationId: issuanceOf({ confirmation, outboxId, epoch }),
+    ...(trace ? { attributes: traceAttributes(trace) } : {}),
   };
 }
 
 /** The name of an issuance: a stream never gives an id twice, and each epoch begins its stream behind the one before. */
-export function issuanceOf({ confirmation, outboxId, epoch }: Delivery): string {
+export function issuanceOf({ confirmation, outboxId, epoch }: Omit<Delivery, "trace">): string {
   return `${confirmation.campaignId}.${epoch}.${confirmation.ticket}.${outboxId}`;
 }
 

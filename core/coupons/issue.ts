@@ -4,6 +4,7 @@ import { keys } from "../keys.ts";
 import { limits } from "../limits.ts";
 import { defineScript, UnexpectedReply } from "../lua.ts";
 import { memberOf } from "../member.ts";
+import type { Trace } from "../trace.ts";
 import type { Refusal } from "../words.ts";
 import { homeOf } from "./allotment.ts";
 import { aboutMemory, type CampaignAbout, refuse, refuseMissing } from "./campaign.ts";
@@ -85,6 +86,8 @@ export interface IssueRequest {
   readonly campaignId: string;
   readonly userId: string;
   readonly idempotencyKey?: string | undefined;
+  /** Goes with the confirmation into the ledger. */
+  readonly trace?: Trace | undefined;
   /** Asked where the campaign stands behind a waiting room: why this user may not pass, if so. Without it nobody passes. */
   readonly stop?: ((roomId: string) => Promise<Stop | undefined>) | undefined;
 }
@@ -151,7 +154,7 @@ export function issuer(soldOut: SoldOutMemory): (ctx: IssueCtx, request: IssueRe
     const askedAt = ctx.now();
     const reply = await ctx.redis.run(issueScript, call.keys, call.args);
 
-    if (reply.word === "issued") return publish(ctx, about, userId, reply, keyText, askedAt);
+    if (reply.word === "issued") return publish(ctx, about, request, reply, keyText, askedAt);
     if (reply.word === "replayed") {
       const { ticket, nth, issuedAt, etaMs } = reply;
       const issuance = { campaignId, userId, ticket, nth, issuedAt };
@@ -187,7 +190,7 @@ function pendingCoupon(
 async function publish(
   ctx: IssueCtx,
   about: CampaignAbout,
-  userId: string,
+  { userId, trace }: IssueRequest,
   reply: IssueReply & { word: "issued" },
   keyText: string,
   askedAt: number,
@@ -197,13 +200,14 @@ async function publish(
   const issuance = { campaignId: about.campaignId, userId, ticket, nth, issuedAt };
   const { coupon, confirmation } = pendingCoupon(ctx, about, issuance, keyText, etaMs);
   try {
-    await ctx.confirmations.send(messageOf({ confirmation, outboxId, epoch }));
+    await ctx.confirmations.send(messageOf({ confirmation, outboxId, epoch, trace }));
     // A recovery that began meanwhile waits this long for messages of a 201, and no longer.
     return { word: ctx.now() - askedAt <= limits.toldWithinMs ? "issued" : "accepted", coupon };
   } catch (error) {
     if (!(error instanceof StoreUnavailable)) throw error;
     // Unclear, not failed: the message may have arrived. The ticket stays with its holder and the outbox entry stays for the sweeper.
-    ctx.log("publish-unclear", { campaignId: about.campaignId, ticket, reason: error.message });
+    const { campaignId } = about;
+    ctx.log("publish-unclear", { campaignId, ticket, requestId: trace?.requestId, reason: error.message });
     return { word: "accepted", coupon };
   }
 }

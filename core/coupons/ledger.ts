@@ -1,6 +1,7 @@
 import type { Ctx } from "../context.ts";
 import type { Item, ItemKey } from "../doors/dynamodb.ts";
 import { limits } from "../limits.ts";
+import { type Trace, traceAttributes } from "../trace.ts";
 import { type Coupon, type CouponState, type Issuance, parseCouponId } from "./coupon.ts";
 
 /**
@@ -38,8 +39,11 @@ export interface TicketRow extends Issuance {
   readonly free: boolean;
 }
 
-/** A coupon as its item says it, with what only its owner and the shop need. */
-export interface CouponRow extends Coupon {
+/**
+ * A coupon as its item says it, with what only its owner and the shop need, and with the trace of the confirmation that was recorded,
+ * which only an operator needs.
+ */
+export interface CouponRow extends Coupon, Partial<Trace> {
   readonly orderId?: string | undefined;
 }
 
@@ -91,12 +95,18 @@ function couponOf(item: Item): CouponRow {
     ...(item.expiresAt === undefined ? {} : { expiresAt: Number(item.expiresAt) }),
     ...(item.reason === undefined ? {} : { reason: String(item.reason) }),
     ...(item.orderId === undefined ? {} : { orderId: String(item.orderId) }),
+    ...(item.requestId === undefined ? {} : { requestId: String(item.requestId) }),
+    ...(item.traceparent === undefined ? {} : { traceparent: String(item.traceparent) }),
   };
 }
 
 const attributesOf = (row: TicketRow | CouponRow) => ({ ...row });
 
-async function record(ctx: LedgerCtx & Pick<Ctx, "now">, confirmation: Confirmation): Promise<LedgerWord> {
+async function record(
+  ctx: LedgerCtx & Pick<Ctx, "now">,
+  confirmation: Confirmation,
+  trace?: Trace,
+): Promise<LedgerWord> {
   const { campaignId, userId, ticket, nth, issuedAt, couponId, expiresAt, key } = confirmation;
   const ofTicket = ticketKey(campaignId, ticket);
   const taking = { campaignId, ticket, userId, nth, issuedAt, couponId, key };
@@ -114,7 +124,7 @@ async function record(ctx: LedgerCtx & Pick<Ctx, "now">, confirmation: Confirmat
   }
   const ofUser = couponKey(userId, campaignId, nth);
   const coupon = { campaignId, userId, ticket, nth, issuedAt, couponId, expiresAt, state: "confirmed" };
-  const written = { ...coupon, confirmedAt: ctx.now() };
+  const written = { ...coupon, confirmedAt: ctx.now(), ...traceAttributes(trace) };
   if (await ctx.table.put(ofUser, written, { absent: true })) return "recorded";
   const standing = await ctx.table.get(ofUser);
   if (standing?.couponId === couponId) return "already-recorded";
@@ -136,7 +146,7 @@ export interface Found {
 }
 
 export const coupons = {
-  /** Takes one confirmation; idempotent, and two conditional writes, so no transaction and half its price. */
+  /** Takes one confirmation, with the trace of whoever sent it; idempotent, and two conditional writes, so no transaction and half its price. */
   record,
 
   /** The coupon of an id, whatever has become of it. @returns undefined when the ledger has never taken one with this id */

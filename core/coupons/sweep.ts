@@ -3,6 +3,7 @@ import type { QueueDoor, QueueMessage } from "../doors/sqs.ts";
 import { keys } from "../keys.ts";
 import { knownIds } from "../known.ts";
 import { limits } from "../limits.ts";
+import type { Trace } from "../trace.ts";
 import type { CampaignAbout } from "./campaign.ts";
 import { aboutMemory } from "./campaign.ts";
 import { confirmationOf, messageOf } from "./confirmation.ts";
@@ -30,12 +31,14 @@ export interface Swept {
  * never published (a crash, SQS out of reach), and what was published and never confirmed. Re-sending is harmless: the
  * message of an issuance is always the same, and the ledger takes it once. What is past its budget of attempts goes to the dead
  * letters, where it is classified without a person.
+ *
+ * What it sends carries the trace of its own run: the outbox does not know which request an entry came from.
  */
-export function sweeper(): (ctx: SweepCtx) => Promise<Swept> {
+export function sweeper(): (ctx: SweepCtx, trace?: Trace) => Promise<Swept> {
   const recall = aboutMemory();
   const resumeAt = new Map<string, string>();
 
-  return async (ctx) => {
+  return async (ctx, trace) => {
     const ids = await knownIds(ctx, keys.campaigns);
     const total = { campaigns: ids.length, waiting: 0, oldestMs: 0, sent: 0, spent: 0, failed: 0, attemptsMost: 0 };
     for (const campaignId of ids) {
@@ -65,7 +68,7 @@ export function sweeper(): (ctx: SweepCtx) => Promise<Swept> {
           total.waiting += reply.depth;
           total.oldestMs = Math.max(total.oldestMs, reply.oldestMs);
         }
-        const { sent, spent } = await resend(ctx, about, reply.entries, reply.epoch);
+        const { sent, spent } = await resend(ctx, about, reply.entries, reply.epoch, trace);
         total.sent += sent;
         total.spent += spent;
         total.failed += reply.entries.length - sent - spent;
@@ -82,11 +85,12 @@ async function resend(
   about: CampaignAbout,
   entries: readonly SweepEntry[],
   epoch: number,
+  trace: Trace | undefined,
 ): Promise<{ sent: number; spent: number }> {
   const messageFor = ({ outboxId, userId, ticket, nth, key }: SweepEntry): QueueMessage => {
     const issuedAt = Number(outboxId.slice(0, outboxId.indexOf("-")));
     const issuance = { campaignId: about.campaignId, userId, ticket, nth, issuedAt };
-    return messageOf({ confirmation: confirmationOf(issuance, about, ctx.couponSecret, key), outboxId, epoch });
+    return messageOf({ confirmation: confirmationOf(issuance, about, ctx.couponSecret, key), outboxId, epoch, trace });
   };
   const isSpent = ({ attempts }: SweepEntry) => attempts > limits.sweepAttemptsMost;
   const letters = entries.filter(isSpent).map((entry): QueueMessage => {
@@ -95,7 +99,7 @@ async function resend(
       ...message,
       // Each time it comes round it is another letter, or SQS would swallow the later ones.
       deduplicationId: `${message.deduplicationId}.spent${entry.attempts}`,
-      attributes: { reason: "attempts-spent" },
+      attributes: { ...message.attributes, reason: "attempts-spent" },
     };
   });
   const again = entries.filter((entry) => !isSpent(entry)).map(messageFor);

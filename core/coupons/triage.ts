@@ -79,7 +79,7 @@ async function decide(ctx: TriageCtx, recall: EpochMemory, received: DeadLetter)
   const before = await letters.get(ctx, letterId);
   const reason = received.reason ?? "receives-spent";
   const outcome: Outcome = message
-    ? await decideDelivery(ctx, recall, message, reason, before?.redrives ?? 0)
+    ? await decideDelivery(ctx, recall, { ...message, trace: received.trace }, reason, before?.redrives ?? 0)
     : { decision: "kept", redrives: 0 };
   await writeDown(ctx, { letterId, received, message, reason, before }, outcome);
   return outcome.decision;

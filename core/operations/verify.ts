@@ -62,7 +62,7 @@ export async function verify(
 }
 
 /** The last result that was kept of a campaign. */
-async function lastVerification(ctx: Pick<Ctx, "table">, campaignId: string): Promise<Verification | undefined> {
+export async function lastVerification(ctx: Pick<Ctx, "table">, campaignId: string): Promise<Verification | undefined> {
   const item = await ctx.table.get(keyOf(campaignId));
   return item && (JSON.parse(String(item.result)) as Verification);
 }

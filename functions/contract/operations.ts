@@ -4,7 +4,7 @@ import { DECISIONS } from "../../core/coupons/letters.ts";
 import { limits } from "../../core/limits.ts";
 import { campaign } from "./campaigns.ts";
 import { contract } from "./contract.ts";
-import { campaignId, cursorOut, pageQuery, timeOut } from "./fields.ts";
+import { boardId, campaignId, cursorOut, pageQuery, roomId, timeOut } from "./fields.ts";
 
 const door = z.object({ status: z.enum(["up", "down"]), ms: z.number() });
 
@@ -46,6 +46,72 @@ export const verification = z.object({
   findings: z.array(
     z.object({ kind: z.enum(kinds), ticket: count, userId: z.optional(z.string()), nth: z.optional(z.int()) }),
   ),
+});
+
+const status = z.enum(["up", "down"]);
+
+/** Keys by their names in core/keys.ts; see docs/runbook.md, "Keys have the wrong lifetime". */
+const keyFigures = z.object({
+  keys: count,
+  bytes: count,
+  missingTtls: count,
+  unwantedTtls: count,
+  looked: count,
+  /** Of a kind of which there are many only some were looked at. */
+  isEstimate: z.boolean(),
+  wrong: z.array(z.string()),
+});
+
+const server = z.object({
+  runId: z.string(),
+  version: z.string(),
+  role: z.enum(["primary", "replica"]),
+  offset: count,
+  replicas: z.array(z.object({ state: z.string(), offset: count, gapBytes: count, lagSeconds: count })),
+  usedBytes: count,
+  maxBytes: count,
+  policy: z.string(),
+  fragmentation: z.number(),
+  evictedKeys: count,
+  expiredKeys: count,
+});
+
+const queue = z.object({ status, waiting: z.optional(count), inFlight: z.optional(count) });
+
+/** Of what a store says nothing because it is away is left out. */
+const signals = z.object({
+  at: timeOut,
+  redis: z.object({ status, servers: z.array(server), registry: z.optional(keyFigures) }),
+  queues: z.object({ confirmations: queue, deadLetters: queue, events: queue }),
+  ledger: z.object({ status }),
+  campaigns: z.object({
+    more: z.boolean(),
+    items: z.array(
+      z.object({
+        campaignId,
+        isLive: z.boolean(),
+        keys: z.optional(keyFigures),
+        outbox: z.optional(z.object({ depth: count, oldestMs: count })),
+        verification: z.optional(
+          z.nullable(z.object({ verifiedAt: timeOut, consistent: z.boolean(), findings: count })),
+        ),
+      }),
+    ),
+  }),
+  rooms: z.object({ more: z.boolean(), items: z.array(z.object({ roomId, keys: z.optional(keyFigures) })) }),
+  rankings: z.optional(z.object({ shards: count, keys: keyFigures, more: z.boolean() })),
+  boards: z.object({ more: z.boolean(), items: z.array(z.object({ boardId, keys: z.optional(keyFigures) })) }),
+  elsewhere: z.object({ oldestMessage: z.string(), memoryHits: z.string() }),
+});
+
+export const showSignals = contract({
+  method: "GET",
+  path: "/ops/signals",
+  who: "operator",
+  summary:
+    "How Redis, queues and ledger stand: replication, memory, keys and their lifetimes, outboxes, depths, last verifications",
+  answers: { found: signals },
+  refusals: [],
 });
 
 export const verifyCampaign = contract({

@@ -1,12 +1,24 @@
 import middy from "@middy/core";
+import type { Context } from "aws-lambda";
 import type * as z from "zod/mini";
 import { StoreUnavailable } from "../../core/context.ts";
 import { limits } from "../../core/limits.ts";
+import type { Trace } from "../../core/trace.ts";
 import { isRefusal, type Refusal, type Word } from "../../core/words.ts";
 import type { Contract } from "../contract/contract.ts";
-import { log } from "../log.ts";
+import { log, metrics } from "../log.ts";
 import { type ProxyResult, problem, type Success, success } from "./answer.ts";
-import { type Caller, type FieldIssue, invalid, type ProxyEvent, readCaller, readJson, readPart } from "./request.ts";
+import { counts } from "./counts.ts";
+import {
+  type Caller,
+  type FieldIssue,
+  invalid,
+  type ProxyEvent,
+  readCaller,
+  readJson,
+  readPart,
+  readTrace,
+} from "./request.ts";
 
 type Parsed<C extends Contract, K extends "params" | "query" | "headers" | "body"> = C[K] extends z.ZodMiniType
   ? z.output<C[K]>
@@ -20,9 +32,13 @@ export interface Input<C extends Contract> {
   readonly body: Parsed<C, "body">;
   /** Who asks; there is always one unless the contract is open to anyone. */
   readonly caller: C["who"] extends "anyone" ? undefined : Caller;
+  readonly trace: Trace;
 }
 
-/** Outcomes that come by the hundred thousand in a rush: counted by the gateway's metrics, never a log line each. */
+/**
+ * Outcomes that come by the hundred thousand in a rush: counted, never a log line each, or a crowd of losers would cost more in logs
+ * than in anything else. The gateway's access log has a line of every request all the same, with its id and status.
+ */
 const QUIET: ReadonlySet<Word> = new Set([
   "replayed",
   "found",
@@ -38,6 +54,8 @@ const QUIET: ReadonlySet<Word> = new Set([
   "left",
   "healthy",
 ]);
+
+const countQuiet = counts((word, times) => metrics({ word }, { QuietAnswers: times }));
 
 function refuseCaller(contract: Contract, caller: Caller | undefined): Refusal | undefined {
   if (contract.who === "anyone") return undefined;
@@ -63,6 +81,7 @@ function readInput<C extends Contract>(contract: C, event: ProxyEvent, caller: C
     headers: read(contract.headers, event.headers, "header"),
     body: read(contract.body, json.json, "body"),
     caller,
+    trace: readTrace(event),
   };
   return issues.length > 0 ? invalid(issues) : (input as Input<C>);
 }
@@ -84,13 +103,16 @@ function refusalOf(error: unknown, requestId: string): Refusal {
  * request id) unless a store was out of reach (503).
  */
 export function endpoint<const C extends Contract>(contract: C, verb: (input: Input<C>) => Promise<Success | Refusal>) {
-  return middy<ProxyEvent, ProxyResult>()
+  return middy<ProxyEvent, ProxyResult, Error, Context, { startedAt?: number }>()
     .use({
-      onError: ({ event, error }) => {
+      before: ({ internal }) => {
+        internal.startedAt = performance.now();
+      },
+      onError: ({ event, error, internal }) => {
         const { requestId } = event.requestContext;
         const refusal = refusalOf(error, requestId);
         if (refusal.word === "internal") log("bug", { requestId, error: stackOf(error) });
-        return answered(event, refusal.word, undefined, problem(refusal, requestId, Math.random()));
+        return answered(event, refusal.word, internal.startedAt, problem(refusal, requestId, Math.random()));
       },
     })
     .handler(async (event) => {
@@ -101,7 +123,7 @@ export function endpoint<const C extends Contract>(contract: C, verb: (input: In
       const input = refused ?? readInput(contract, event, caller);
       const result = "word" in input ? input : await verb(input);
       const answer = isRefusal(result) ? problem(result, requestId, Math.random()) : success(result, requestId);
-      return answered(event, result.word, performance.now() - startedAt, answer);
+      return answered(event, result.word, startedAt, answer);
     });
 }
 
@@ -109,17 +131,18 @@ function stackOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-/** Writes the request's line, unless its outcome is an everyday one. Never a token, a body or a query. */
-function answered(event: ProxyEvent, word: Word, ms: number | undefined, answer: ProxyResult): ProxyResult {
-  if (!QUIET.has(word)) {
-    const { requestId } = event.requestContext;
-    log("request", {
-      route: event.routeKey,
-      requestId,
-      word,
-      status: answer.statusCode,
-      ...(ms === undefined ? {} : { ms: Math.round(ms) }),
-    });
+/** Writes the request's line, or counts it where its outcome is an everyday one. Never a token, a body or a query. */
+function answered(event: ProxyEvent, word: Word, startedAt: number | undefined, answer: ProxyResult): ProxyResult {
+  if (QUIET.has(word)) {
+    countQuiet(word);
+    return answer;
   }
+  log("request", {
+    route: event.routeKey,
+    ...readTrace(event),
+    word,
+    status: answer.statusCode,
+    ...(startedAt === undefined ? {} : { ms: Math.round(performance.now() - startedAt) }),
+  });
   return answer;
 }

@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import en from "zod/v4/locales/en.js";
 import { limits } from "../../core/limits.ts";
+import type { Trace } from "../../core/trace.ts";
 import type { Refusal } from "../../core/words.ts";
 
 // Without a locale zod/mini says only "Invalid input".
@@ -94,6 +95,15 @@ export function readCaller(event: ProxyEvent): Caller | undefined {
   }
   const scope = typeof claims?.scope === "string" ? claims.scope : "";
   return { userId, scopes: new Set(scope.split(" ").filter(Boolean)) };
+}
+
+/** W3C Trace Context, version 00: four fields of hexadecimal digits. Neither id may be all zeros. */
+const TRACEPARENT = /^00-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}$/;
+
+/** The request's trace. A `traceparent` that is none is passed over, as the standard has it: it is nobody's reason to be refused. */
+export function readTrace({ headers, requestContext: { requestId } }: ProxyEvent): Trace {
+  const { traceparent = "" } = headers;
+  return TRACEPARENT.test(traceparent) ? { requestId, traceparent } : { requestId };
 }
 
 /** A caller as the verbs on coupons take it. */

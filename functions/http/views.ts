@@ -1,5 +1,6 @@
 import type { CampaignView } from "../../core/coupons/campaign.ts";
 import type { Coupon } from "../../core/coupons/coupon.ts";
+import type { CouponRow } from "../../core/coupons/ledger.ts";
 import type { Letter } from "../../core/coupons/letters.ts";
 import type { Verification } from "../../core/operations/verify.ts";
 import type { RoomDetails, RoomView } from "../../core/rooms/room.ts";
@@ -10,10 +11,12 @@ import type { Caller } from "./request.ts";
 
 const iso = (ms: number) => new Date(ms).toISOString();
 
-export function couponView(coupon: Coupon) {
+export function couponView(coupon: Coupon | CouponRow) {
+  // What a coupon came from is for operators, in the ledger and in the logs.
+  const { requestId: _, traceparent: _parent, ...shown } = coupon as CouponRow;
   const { confirmedAt, expiresAt } = coupon;
   return {
-    ...coupon,
+    ...shown,
     issuedAt: iso(coupon.issuedAt),
     ...(confirmedAt === undefined ? {} : { confirmedAt: iso(confirmedAt) }),
     ...(expiresAt === undefined ? {} : { expiresAt: iso(expiresAt) }),
