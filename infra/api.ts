@@ -13,7 +13,14 @@ const { throttle, logs } = deployed.sizes;
 const cors = {
   allowOrigins: [...origins],
   allowMethods: [...new Set(routes.map(({ contract }) => contract.method))],
-  allowHeaders: ["authorization", "content-type", "idempotency-key", "waiting-room-pass", "waiting-room-ticket", "traceparent"],
+  allowHeaders: [
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "waiting-room-pass",
+    "waiting-room-ticket",
+    "traceparent",
+  ],
   exposeHeaders: ["location", "retry-after", "x-request-id"],
   maxAge: "1 day" as const,
 };
