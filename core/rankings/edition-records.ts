@@ -44,7 +44,7 @@ export interface RebuildReport {
   readonly reason: string;
   readonly startedAt: number;
   readonly finishedAt: number;
-  /** Rows that were loaded from raw batches and closed hours. */
+  /** Rows that were loaded from raw batches and closed slots. */
   readonly rows: number;
   /** Shards whose sums were compared with the edition before at the same point, and of these the equal ones. */
   readonly comparedShards: number;

@@ -86,7 +86,7 @@ export function reader(guard: Breaker = breaker()) {
     return known;
   };
 
-  /** The newest generation by Redis, at most a second old. */
+  /** The newest generation by Redis, at most a quarter of a second old. */
   const newestOf = async (
     ctx: ReadCtx,
     { boardId, window }: { boardId: string; window: Window },
