@@ -17,18 +17,19 @@ const ctx = { ...base, redis, table, events };
 
 /**
  * Lets events leave their windows, sends batches again that may not be in the queue, and closes slots of arrival that have ended. Each
- * of the three goes on where another one fails.
+ * of the three goes on where another one fails, and so does the report.
  */
 export async function handler() {
   const state = await editions.get(ctx);
   const expiring = Promise.all(state.editions.map(({ id }) => expire(ctx, id)));
   const sending = resendBatches(ctx, liveOf(state)?.cut, base.now() + PART_MS);
   const closing = closeSlots(ctx, base.now() + PART_MS);
-  await Promise.allSettled([expiring, sending, closing]);
-  await report();
+  const reporting = report();
+  await Promise.allSettled([expiring, sending, closing, reporting]);
   const { resent, stranded } = await sending;
   metrics({}, { EventBatchesResent: resent, EventBatchesStranded: stranded });
   if (stranded > 0) await beginRebuild(ctx, `${stranded} batches are in the ledger only`);
+  await reporting;
   return { resent, stranded, closedSlots: await closing, expired: await expiring };
 }
 

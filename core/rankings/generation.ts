@@ -101,7 +101,7 @@ export async function metricsOf(
 }
 
 /** The score that a product stands in the sorted set with, as it is shown: of trending not the logarithm but its value now. */
-export const shownScore = (window: Window, stored: number, nowMs: number, halfLifeHours: number): number =>
+const shownScore = (window: Window, stored: number, nowMs: number, halfLifeHours: number): number =>
   window === "trending" ? 2 ** (stored - halfLivesAt(nowMs, halfLifeHours)) : stored;
 
 /**

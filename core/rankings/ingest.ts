@@ -28,7 +28,7 @@ export type Ingested = {
   readonly late: number;
 };
 
-export const batchIdOf = (senderId: string, key: string): string =>
+const batchIdOf = (senderId: string, key: string): string =>
   createHash("sha256").update(`${senderId}\0${key}`).digest("base64url").slice(0, 22);
 
 /** The slot of arrival that was noted last in a ledger: one write in ten minutes and container. */
@@ -50,7 +50,9 @@ export async function ingest(ctx: IngestCtx, batch: Batch): Promise<Ingested | R
   const batchId = batchIdOf(batch.senderId, batch.key);
   await batches.noteUnsent(ctx, batchId, now);
   const { record, isNew } = await recordFor(ctx, batchId, batch, now);
-  const kept = record.isSent ? undefined : await keptFor(ctx, record, batch);
+  // Of a new one nothing can stand yet, unless somebody else took it up in this moment: then writing finds it.
+  const keeping = isNew ? keep : keptFor;
+  const kept = record.isSent ? undefined : await keeping(ctx, record, batch);
   const { arrivedAt, accepted, late } = kept?.record ?? record;
   // Past that the shards would no longer know what they have counted of it; the ledger has it for the rebuild that comes.
   if (kept && now - arrivedAt < limits.batchResendMostMs) await send(ctx, kept, !isNew);

@@ -34,8 +34,6 @@ export interface TopPage {
   readonly items: readonly Place[];
   /** Where the next page begins; undefined at the end. */
   readonly next?: { readonly generation: number; readonly offset: number } | undefined;
-  /** Whether it is a page of a generation that a cursor names: that never changes. */
-  readonly isFixed: boolean;
 }
 
 export interface TopQuery {
@@ -132,7 +130,6 @@ export function reader(guard: Breaker = breaker()) {
       // A generation that nothing follows is old, wherever it is read.
       source: isLive && (from !== undefined || ageMs <= limits.generationStaleMs) ? "live" : "snapshot",
       ...(items.length === limit && end < head.places ? { next: { generation: head.generation, offset: end } } : {}),
-      isFixed: from !== undefined,
     };
   };
 

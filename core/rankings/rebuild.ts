@@ -271,7 +271,6 @@ async function dropOld(ctx: RebuildCtx): Promise<void> {
   const due = dropped.filter(({ at }) => ctx.now() - at >= DROP_AFTER_MS);
   if (due.length === 0) return;
   await Promise.all(due.flatMap(({ id }) => SHARDS.map((shard) => dropEdition(ctx, shard, id))));
-  // The greatest number stays known, so that no edition gets it again.
   await changeEditions(ctx, (state) => {
     const gone = new Set(due.map(({ id }) => id));
     const dropped = state.dropped.filter(({ id }) => !gone.has(id));

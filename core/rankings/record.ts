@@ -19,7 +19,7 @@
  */
 
 export const METRICS = ["views", "likes", "carts", "units", "amount"] as const;
-export type Metric = (typeof METRICS)[number];
+type Metric = (typeof METRICS)[number];
 export type Metrics = Readonly<Record<Metric, number>>;
 
 export interface ProductRecord {
@@ -65,11 +65,6 @@ export function readRecord(bytes: Buffer): ProductRecord {
 function metricsOf(values: readonly number[]): Metrics {
   const [views = 0, likes = 0, carts = 0, units = 0, amount = 0] = values;
   return { views, likes, carts, units, amount };
-}
-
-/** Reads a row of a bucket. */
-export function readRow(bytes: Buffer): Metrics {
-  return metricsOf(METRICS.map((_, metric) => bytes.readDoubleBE(8 * metric)));
 }
 
 /** Reads a shard's totals, of 1h, 24h and 7d; of an empty shard too. */

@@ -47,7 +47,7 @@ const logsOf = ({ views, likes, carts, sold, refunded }: TrendSums) => [
  * The logarithm of a product's trending score: its order is the same at any time, so it need not be touched as time goes by.
  * -Infinity where it is not above 0.
  */
-export function trendingLog(sums: TrendSums, { weights }: Pick<BoardVersion, "weights">): number {
+function trendingLog(sums: TrendSums, { weights }: Pick<BoardVersion, "weights">): number {
   // Taken relative to the greatest sum, so that nothing overflows.
   const greatest = Math.max(...logsOf(sums));
   if (greatest === Number.NEGATIVE_INFINITY) return greatest;
