@@ -6,6 +6,7 @@ import { openRedis } from "../core/doors/redis.ts";
 import { consumers, fallbackFile, routes, schedules } from "../functions/routes.ts";
 import { bundle } from "../infra/bundle.ts";
 import { Child, freePort, listens, saysReady } from "./child.ts";
+import { redisAddress } from "./redis-address.ts";
 import { createQueues, createTable } from "./resources.ts";
 import { readStackFile, removeStackFile, type StackFile, writeStackFile } from "./stack-file.ts";
 import { generateSigningKey } from "./tokens.ts";
@@ -73,19 +74,6 @@ export function functionFiles(): string[] {
   return [...new Set(files)];
 }
 
-function redisAddress(url: string) {
-  const { hostname, port, username, password, protocol } = new URL(url);
-  return {
-    link: {
-      host: hostname,
-      port: Number(port || 6379),
-      ...(username ? { username: decodeURIComponent(username) } : {}),
-      ...(password ? { password: decodeURIComponent(password) } : {}),
-    },
-    tls: protocol === "rediss:",
-  };
-}
-
 /** A part that was said to run already and does not answer: says which, why, and what to do. */
 function outOfReach(part: string, where: string, variable: string) {
   return (error: unknown): never => {
@@ -97,8 +85,7 @@ function outOfReach(part: string, where: string, variable: string) {
 }
 
 async function pingRedis(url: string): Promise<void> {
-  const { link, tls } = redisAddress(url);
-  const door = openRedis({ ...link, tls });
+  const door = openRedis(redisAddress(url));
   try {
     await door.command("PING");
   } finally {
@@ -216,7 +203,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     ]);
 
     progress("Functions");
-    const { link, tls } = redisAddress(redisUrl);
+    const { tls, ...link } = redisAddress(redisUrl);
     const linked = {
       App: { name: "firstcome", stage: "local" },
       Redis: link,

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { openRedis, type RedisAddress } from "../../core/doors/redis.ts";
+import { openRedis } from "../../core/doors/redis.ts";
 import type { Progress } from "../chaos/progress.ts";
+import { redisAddress } from "../redis-address.ts";
 import { openLedger } from "../rush/ledger.ts";
 import { seeded } from "../rush/random.ts";
 import { stackOf } from "../rush/stack.ts";
@@ -42,7 +43,7 @@ export async function holdCrowd(options: Options, stack: StackFile, progress: Pr
   const { api } = stack;
   const desk = openDesk(api);
   const ledger = openLedger(stackOf(stack));
-  const redis = openRedis(addressOf(stack.redis));
+  const redis = openRedis(redisAddress(stack.redis));
   const connections = openConnections(api, campaignId);
   const over = new AbortController();
   try {
@@ -94,17 +95,6 @@ export async function holdCrowd(options: Options, stack: StackFile, progress: Pr
     ledger.close();
     await Promise.all([connections.close(), desk.close()]);
   }
-}
-
-function addressOf(url: string): RedisAddress {
-  const { protocol, hostname, port, username, password } = new URL(url);
-  return {
-    host: hostname,
-    port: Number(port || 6379),
-    ...(username ? { username: decodeURIComponent(username) } : {}),
-    ...(password ? { password: decodeURIComponent(password) } : {}),
-    tls: protocol === "rediss:",
-  };
 }
 
 /** Waits until all who stopped polling are gone from the line, or should have been for long. */

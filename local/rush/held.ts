@@ -24,25 +24,45 @@ interface Named {
 }
 
 /**
- * Runs such a command with these words: on the running stack, or on one that is started for the time. A mistake, and whatever
- * its user can mend, is said without a stack trace.
+ * Runs such a command with these words: on the running stack, or on one that is started for the time.
  *
  * @returns the exit status: 0 all holds, 1 something is violated or it could not be held, 2 an option is wrong
  */
-export async function runHeld<O extends Named, R>(it: Held<O, R>, argv: readonly string[]): Promise<number> {
-  const parsed = it.parse(argv, () => randomInt(2 ** 32));
+export function runHeld<O extends Named, R>(it: Held<O, R>, argv: readonly string[]): Promise<number> {
+  return runParsed(it, argv, async (options, interrupted) => {
+    const lease = await obtainStack(options, { say: (line) => process.stderr.write(`${line}\n`), interrupted });
+    try {
+      return tell(it, options, await Promise.race([it.hold(options, lease.stack), rejectionBy(interrupted)]));
+    } finally {
+      await lease.stop();
+    }
+  });
+}
+
+/**
+ * Reads the words and does the work. A mistake, and whatever its user can mend, is said without a stack trace.
+ *
+ * @returns what the work did, 1 where it could not be done, 2 where an option is wrong
+ */
+export async function runParsed<O>(
+  { usage, parse }: Pick<Held<O, never>, "usage" | "parse">,
+  argv: readonly string[],
+  work: (options: O, interrupted: AbortSignal) => Promise<number>,
+): Promise<number> {
+  const parsed = parse(argv, () => randomInt(2 ** 32));
   if ("help" in parsed) {
-    process.stdout.write(it.usage);
+    process.stdout.write(usage);
     return 0;
   }
   if ("mistake" in parsed) {
-    process.stderr.write(`${parsed.mistake}\n\n${it.usage}`);
+    process.stderr.write(`${parsed.mistake}\n\n${usage}`);
     return 2;
   }
+  const { interrupted } = takeSignals();
   try {
-    return await onStack(it, parsed.options);
+    return await work(parsed.options, interrupted);
   } catch (error) {
-    // Its clients go on asking until this process ends.
+    // What it has begun goes on until this process ends.
     if (error instanceof Interrupted) process.exit(error.status);
     if (!(error instanceof NoRush || error instanceof NoStack)) throw error;
     process.stderr.write(`${error.message}\n`);
@@ -50,17 +70,15 @@ export async function runHeld<O extends Named, R>(it: Held<O, R>, argv: readonly
   }
 }
 
-async function onStack<O extends Named, R>(it: Held<O, R>, options: O): Promise<number> {
-  const { interrupted } = takeSignals();
-  const lease = await obtainStack(options, { say: (line) => process.stderr.write(`${line}\n`), interrupted });
-  try {
-    const result = await Promise.race([it.hold(options, lease.stack), rejectionBy(interrupted)]);
-    // Whoever takes the JSON from standard output wants nothing else there.
-    (options.json === "-" ? process.stderr : process.stdout).write(`\n${it.toText(result)}`);
-    if (options.json === "-") process.stdout.write(it.toJson(result));
-    else if (options.json !== undefined) writeFileSync(options.json, it.toJson(result));
-    return it.holds(result) ? 0 : 1;
-  } finally {
-    await lease.stop();
-  }
+/** Says the result, to people and, where that was asked for, to programs. @returns the exit status */
+export function tell<R>(
+  { toText, toJson, holds }: Pick<Held<never, R>, "toText" | "toJson" | "holds">,
+  { json }: Pick<Named, "json">,
+  result: R,
+): number {
+  // Whoever takes the JSON from standard output wants nothing else there.
+  (json === "-" ? process.stderr : process.stdout).write(`\n${toText(result)}`);
+  if (json === "-") process.stdout.write(toJson(result));
+  else if (json !== undefined) writeFileSync(json, toJson(result));
+  return holds(result) ? 0 : 1;
 }

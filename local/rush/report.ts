@@ -1,11 +1,10 @@
+import { resultAsJson } from "./as-json.ts";
 import { table, times, whole } from "./columns.ts";
 import type { Figures } from "./figures.ts";
 import type { Options } from "./options.ts";
 import type { Finding, Violation } from "./verdict.ts";
 
 const EXAMPLES = 3;
-/** In the machine-readable result a few more do no harm. */
-const EXAMPLES_AS_JSON = 100;
 
 export interface Result {
   readonly options: Options;
@@ -29,15 +28,7 @@ export function holds({ findings, asks, gaveUp }: Result): boolean {
 }
 
 /** The result for a program. */
-export function toJson(result: Result): string {
-  const verdict = result.findings.map(({ violations, ...finding }) => ({
-    ...finding,
-    violations: violations.length,
-    examples: violations.slice(0, EXAMPLES_AS_JSON),
-  }));
-  const { findings: _, ...rest } = result;
-  return `${JSON.stringify({ holds: holds(result), ...rest, verdict }, null, 2)}\n`;
-}
+export const toJson = (result: Result): string => resultAsJson(result, holds(result));
 
 /** The result for people. */
 export function toText(result: Result): string {

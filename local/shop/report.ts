@@ -1,3 +1,4 @@
+import { resultAsJson } from "../rush/as-json.ts";
 import { table, whole } from "../rush/columns.ts";
 import type { Printed } from "./log.ts";
 import type { Options } from "./options.ts";
@@ -6,8 +7,6 @@ import type { Violation } from "./verdict/evidence.ts";
 import type { Finding } from "./verdict/judge.ts";
 
 const EXAMPLES = 3;
-/** In the machine-readable result a few more do no harm. */
-const EXAMPLES_AS_JSON = 100;
 
 export interface Result {
   readonly options: Options;
@@ -40,15 +39,7 @@ export function holds({ findings, checkpoints, counted }: Result): boolean {
 }
 
 /** The result for a program. */
-export function toJson(result: Result): string {
-  const verdict = result.findings.map(({ violations, ...finding }) => ({
-    ...finding,
-    violations: violations.length,
-    examples: violations.slice(0, EXAMPLES_AS_JSON),
-  }));
-  const { findings: _, ...rest } = result;
-  return `${JSON.stringify({ holds: holds(result), ...rest, verdict }, null, 2)}\n`;
-}
+export const toJson = (result: Result): string => resultAsJson(result, holds(result));
 
 /** The result for people. */
 export function toText(result: Result): string {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { openRedis, type RedisAddress, type RedisDoor } from "../../core/doors/redis.ts";
+import { openRedis, type RedisDoor } from "../../core/doors/redis.ts";
 import type { Progress } from "../chaos/progress.ts";
+import { redisAddress } from "../redis-address.ts";
 import { type Random, seeded } from "../rush/random.ts";
 import { NoRush } from "../rush/stack.ts";
 import { type Checked, holdCheckpoint } from "./checkpoint.ts";
@@ -34,7 +35,7 @@ export async function holdDay(options: Options, ground: Ground, progress: Progre
   const { clock, first } = ground;
   const random = seeded(options.seed);
   const desk = openDesk(first.api, clock);
-  const redis = openRedis(addressOf(first.redis));
+  const redis = openRedis(redisAddress(first.redis));
   const recount = new Recount();
   const counting = openCounting();
   const counted = { events: 0, late: 0, capped: 0 };
@@ -169,15 +170,4 @@ async function answered(redis: RedisDoor): Promise<void> {
 function sampleOf(names: readonly string[], day: Day, random: Random): string[] {
   const some = Array.from({ length: SAMPLED }, () => names[random.below(names.length)] ?? "");
   return [...new Set([...names.slice(0, 4), FLASH_ITEM, ...day.ofBots, ...some, "nobody-knows-it"])];
-}
-
-function addressOf(url: string): RedisAddress {
-  const { protocol, hostname, port, username, password } = new URL(url);
-  return {
-    host: hostname,
-    port: Number(port || 6379),
-    ...(username ? { username: decodeURIComponent(username) } : {}),
-    ...(password ? { password: decodeURIComponent(password) } : {}),
-    tls: protocol === "rediss:",
-  };
 }
