@@ -7,7 +7,7 @@ import { ingest, resendBatches, type SentEvent } from "../core/rankings/ingest.t
 import { publisher } from "../core/rankings/publish.ts";
 import { rebuilder } from "../core/rankings/rebuild.ts";
 import { halfLivesAt } from "../core/rankings/record.ts";
-import type { EventType } from "../core/rankings/rows.ts";
+import type { EventType } from "../core/rankings/states.ts";
 import { isRefusal } from "../core/words.ts";
 import { type Random, seeded } from "../local/rush/random.ts";
 import { order, Recount } from "../local/shop/recount.ts";

@@ -3,6 +3,7 @@ import { type Ctx, StoreUnavailable } from "../context.ts";
 import type { Item } from "../doors/dynamodb.ts";
 import { limits } from "../limits.ts";
 import type { Refusal } from "../words.ts";
+import { BREAKER_MODES, type BreakerMode } from "./states.ts";
 
 /**
  * A circuit breaker before Redis that all containers share. Each counts failures in its memory; only transitions are written, to the
@@ -10,10 +11,6 @@ import type { Refusal } from "../words.ts";
  * conditional write. The operator's switch overrides it. Where the ledger is out of reach too, each container goes by what it has seen
  * itself.
  */
-
-export const BREAKER_MODES = ["auto", "live", "snapshot"] as const;
-/** `live`: always ask Redis. `snapshot`: never. */
-export type BreakerMode = (typeof BREAKER_MODES)[number];
 
 export interface BreakerState {
   readonly state: "closed" | "open";

@@ -1,15 +1,13 @@
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { limits } from "../limits.ts";
 import { shardOf } from "./shards.ts";
+import type { EventType } from "./states.ts";
 import { minuteOf } from "./windows.ts";
 
 /**
  * Events packed: of all events of one product in one minute one row, grouped by minute into parts, grouped by shard. A part is what one
  * call of the applying script takes. Packing the same events gives the same parts in the same order, whoever does it and however often.
  */
-
-export const EVENT_TYPES = ["view", "like", "cart", "sale", "refund"] as const;
-export type EventType = (typeof EVENT_TYPES)[number];
 
 /** An event as it counts. */
 export interface ProductEvent {

@@ -1,4 +1,3 @@
-import { isUtf8 } from "node:buffer";
 import * as z from "zod/mini";
 import { limits } from "../../core/limits.ts";
 
@@ -42,7 +41,7 @@ export const name = z
 /** Whether a text is base64url of UTF-8, as every cursor is that was given out. */
 function isCursor(text: string): boolean {
   const bytes = Buffer.from(text, "base64url");
-  return bytes.toString("base64url") === text && isUtf8(bytes);
+  return bytes.toString("base64url") === text && Buffer.from(bytes.toString("utf8")).equals(bytes);
 }
 
 export const pageQuery = z.object({

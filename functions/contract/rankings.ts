@@ -1,7 +1,6 @@
 import * as z from "zod/mini";
 import { limits } from "../../core/limits.ts";
-import { BREAKER_MODES } from "../../core/rankings/breaker.ts";
-import { EVENT_TYPES } from "../../core/rankings/rows.ts";
+import { BREAKER_MODES, EVENT_TYPES } from "../../core/rankings/states.ts";
 import { WINDOWS } from "../../core/rankings/windows.ts";
 import { contract } from "./contract.ts";
 import { boardId, cursorOut, idempotencyKey, pageQuery, timeIn, timeOut } from "./fields.ts";

@@ -1,5 +1,6 @@
-import { type EventType, type Part, type ProductEvent, type Row, rowSums } from "../../core/rankings/rows.ts";
+import { type Part, type ProductEvent, type Row, rowSums } from "../../core/rankings/rows.ts";
 import { shardOf } from "../../core/rankings/shards.ts";
+import type { EventType } from "../../core/rankings/states.ts";
 import { type Random, seeded } from "../rush/random.ts";
 
 /** Events of a shop, drawn with a seed, and how they are packed for a number of shards. */
