@@ -9,7 +9,12 @@ export function judgeProducts(seen: Seen, recount: Recount): Judged {
   const violations: Violation[] = [];
   const expected = expectations(seen, recount);
   for (const one of seen.products) {
-    const what = one.window === "trending" ? trendingFault(one, recount) : summedFault(one, expected);
+    const isCopy = one.answer !== undefined && one.answer.source !== "live";
+    const what = isCopy
+      ? "its answer was not live"
+      : one.window === "trending"
+        ? trendingFault(one, recount)
+        : summedFault(one, expected);
     if (what) violations.push({ product: one.productId, what: `${one.board.boardId} ${one.window}: ${what}` });
   }
   return { violations, compared: seen.products.length };
