@@ -174,11 +174,16 @@ declare module "sst" {
       "type": "sst.aws.Function"
     }
     "Settings": {
+      "cloudwatchEndpoint": string
       "dynamodbEndpoint": string
       "redisCluster": boolean
       "redisTls": boolean
       "sqsEndpoint": string
       "type": "sst.sst.Linkable"
+    }
+    "ShowAnswers": {
+      "name": string
+      "type": "sst.aws.Function"
     }
     "ShowBoard": {
       "name": string
@@ -237,6 +242,10 @@ declare module "sst" {
       "type": "sst.aws.Function"
     }
     "VerifyCampaign": {
+      "name": string
+      "type": "sst.aws.Function"
+    }
+    "WatchCampaign": {
       "name": string
       "type": "sst.aws.Function"
     }

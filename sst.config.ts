@@ -26,6 +26,15 @@ export default $config({
     const { dashboardUrl } = await import("./infra/dashboard.ts");
     await import("./infra/alarms.ts");
     await import("./infra/dev-tabs.ts");
-    return { api: api.url, health: $interpolate`${api.url}/health`, dashboard: dashboardUrl };
+    if ($dev) return { api: api.url, health: $interpolate`${api.url}/health`, dashboard: dashboardUrl };
+    const { edgeUrl } = await import("./infra/edge.ts");
+    return {
+      api: edgeUrl,
+      console: $interpolate`${edgeUrl}/console/`,
+      health: $interpolate`${edgeUrl}/health`,
+      // The API without the edge: for looking at what the edge changes.
+      origin: api.url,
+      dashboard: dashboardUrl,
+    };
   },
 });

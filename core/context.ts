@@ -32,9 +32,9 @@ export type Log = (event: string, facts: Readonly<Record<string, unknown>>) => v
 
 /** A store that did not answer, or refused for a passing reason. The outcome of a write is unknown: never take it for a failure. */
 export class StoreUnavailable extends Error {
-  readonly store: "redis" | "queue" | "ledger";
+  readonly store: "redis" | "queue" | "ledger" | "metrics";
 
-  constructor(store: "redis" | "queue" | "ledger", cause: unknown) {
+  constructor(store: "redis" | "queue" | "ledger" | "metrics", cause: unknown) {
     super(`${store} is out of reach: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
     this.name = "StoreUnavailable";
     this.store = store;

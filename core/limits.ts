@@ -253,6 +253,15 @@ export const limits = {
   rebuildMemoryShare: 0.7,
   /** How often a container writes what it has counted of everyday answers. */
   countsEveryMs: 10_000,
+  /** How often a container writes where its time went: some 600 bytes, and a report tells one second from the next. */
+  spansEveryMs: 1_000,
+  /** Seconds of a campaign's answers that one look shows, and how many steps at most: more than that no chart can show. */
+  answerSecondsLeast: 10,
+  answerSecondsMost: 900,
+  answerSecondsDefault: 60,
+  answerStepsMost: 300,
+  /** CloudWatch: one attempt; two attempts are made. */
+  metricsAttemptMs: 900,
   /** Campaigns, rooms and boards, of each, that one look at the signals takes; and campaigns among which the live ones are found. */
   signalsMost: 50,
   signalsListed: 500,
@@ -278,6 +287,7 @@ relation(limits.redisCommandMs < limits.redisSilenceMs, "a command times out bef
 relation(limits.redisCommandMs + limits.queueBudgetMs < 2_000, "an issue must be answered within two seconds");
 relation(2 * limits.ledgerAttemptMs + limits.redisCommandMs <= 2_000, "a status must be answered within two seconds");
 relation(limits.redisCommandMs + limits.queueBudgetMs < limits.toldWithinMs, "a usual publish must be told with 201");
+relation(2 * limits.metricsAttemptMs <= 2_000, "an operator's look must be answered within two seconds");
 relation(
   limits.epochMemoryMs + 2 * limits.ledgerAttemptMs < limits.epochSettleMs,
   "who has read the old epoch must have written, or given up, before a recovery reads the ledger",

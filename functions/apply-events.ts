@@ -1,6 +1,7 @@
 import type { SQSBatchResponse, SQSEvent } from "aws-lambda";
 import { applier } from "../core/rankings/apply.ts";
 import { metrics } from "./log.ts";
+import { spanned } from "./spans/spans.ts";
 import { base } from "./stores/base.ts";
 import { answerFor, receivedOf } from "./stores/consume.ts";
 import { events } from "./stores/events.ts";
@@ -11,7 +12,7 @@ const apply = applier();
 const ctx = { ...base, redis, table };
 
 /** Counts messages of product events. */
-export async function handler(event: SQSEvent): Promise<SQSBatchResponse> {
+export const handler = spanned(async (event: SQSEvent): Promise<SQSBatchResponse> => {
   const { failed, rows, duplicates, late, unreadable } = await apply(ctx, event.Records.map(receivedOf));
   metrics(
     {},
@@ -22,4 +23,4 @@ export async function handler(event: SQSEvent): Promise<SQSBatchResponse> {
     events,
     failed.map((messageId) => ({ messageId })),
   );
-}
+});

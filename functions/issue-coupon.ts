@@ -4,6 +4,7 @@ import { type PassFault, passGate } from "../core/rooms/gate.ts";
 import { refuseRoom } from "../core/rooms/refusals.ts";
 import { isRefusal } from "../core/words.ts";
 import { issueCoupon } from "./contract/coupons.ts";
+import { countAnswer } from "./http/answer-counts.ts";
 import { endpoint } from "./http/endpoint.ts";
 import { noteLook } from "./http/memory-hits.ts";
 import { couponView } from "./http/views.ts";
@@ -27,21 +28,25 @@ const issue = issuer({
 const passes = passGate();
 const ctx = { ...base, redis, confirmations, couponSecret: couponSecret(), roomKeys };
 
-export const handler = endpoint(issueCoupon, async ({ params, headers, caller, trace }) => {
-  const { campaignId } = params;
-  const { userId } = caller;
-  const idempotencyKey = headers["idempotency-key"];
-  const result = await issue(ctx, {
-    ...{ campaignId, userId, idempotencyKey, trace },
-    stop: async (roomId) => {
-      const use = `${campaignId} ${idempotencyKey ?? ""}`;
-      const passed = await passes(ctx, { roomId, userId, token: headers["waiting-room-pass"], use });
-      if (passed.word === "valid") return undefined;
-      if (passed.word === "recovering") return { refusal: refuseRoom.recovering(roomId), mayReplay: false };
-      // Somebody without a pass is an everyday thing; with one that is refused, somebody may be trying.
-      if (passed.fault !== "no-pass") base.log("pass-refused", { campaignId, roomId, reason: passed.fault });
-      return { refusal: needsPass(campaignId, roomId), mayReplay: WAS_INSIDE.has(passed.fault) };
-    },
-  });
-  return isRefusal(result) ? result : { word: result.word, body: couponView(result.coupon) };
-});
+export const handler = endpoint(
+  issueCoupon,
+  async ({ params, headers, caller, trace }) => {
+    const { campaignId } = params;
+    const { userId } = caller;
+    const idempotencyKey = headers["idempotency-key"];
+    const result = await issue(ctx, {
+      ...{ campaignId, userId, idempotencyKey, trace },
+      stop: async (roomId) => {
+        const use = `${campaignId} ${idempotencyKey ?? ""}`;
+        const passed = await passes(ctx, { roomId, userId, token: headers["waiting-room-pass"], use });
+        if (passed.word === "valid") return undefined;
+        if (passed.word === "recovering") return { refusal: refuseRoom.recovering(roomId), mayReplay: false };
+        // Somebody without a pass is an everyday thing; with one that is refused, somebody may be trying.
+        if (passed.fault !== "no-pass") base.log("pass-refused", { campaignId, roomId, reason: passed.fault });
+        return { refusal: needsPass(campaignId, roomId), mayReplay: WAS_INSIDE.has(passed.fault) };
+      },
+    });
+    return isRefusal(result) ? result : { word: result.word, body: couponView(result.coupon) };
+  },
+  countAnswer,
+);

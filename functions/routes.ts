@@ -12,10 +12,12 @@ import {
   listDeadLetters,
   recoverCampaign,
   redriveDeadLetters,
+  showAnswers,
   showHealth,
   showOpenapi,
   showSignals,
   verifyCampaign,
+  watchCampaign,
 } from "./contract/operations.ts";
 import {
   ingestEvents,
@@ -48,6 +50,8 @@ export const routes: readonly Route[] = [
   { file: "list-coupons", contract: listCoupons },
   { file: "use-coupon", contract: useCoupon },
   { file: "cancel-coupon", contract: cancelCoupon },
+  { file: "watch-campaign", contract: watchCampaign },
+  { file: "show-answers", contract: showAnswers },
   { file: "verify-campaign", contract: verifyCampaign },
   { file: "recover-campaign", contract: recoverCampaign },
   { file: "send-stock", contract: sendStock },

@@ -1,6 +1,7 @@
 import type { SQSBatchResponse, SQSEvent } from "aws-lambda";
 import { triager } from "../core/coupons/triage.ts";
 import { metrics } from "./log.ts";
+import { spanned } from "./spans/spans.ts";
 import { base } from "./stores/base.ts";
 import { confirmations } from "./stores/confirmations.ts";
 import { answerFor, receivedOf } from "./stores/consume.ts";
@@ -12,7 +13,7 @@ const triage = triager();
 const ctx = { ...base, redis, table, confirmations };
 
 /** Decides about dead letters: settle, send round again, take back, or keep for the operator. */
-export async function handler(event: SQSEvent): Promise<SQSBatchResponse> {
+export const handler = spanned(async (event: SQSEvent): Promise<SQSBatchResponse> => {
   const batch = event.Records.map((record) => ({
     ...receivedOf(record),
     reason: record.messageAttributes.reason?.stringValue,
@@ -21,4 +22,4 @@ export async function handler(event: SQSEvent): Promise<SQSBatchResponse> {
   const { settled, redriven, compensated, kept } = decisions;
   metrics({}, { LettersSettled: settled, LettersRedriven: redriven, CouponsRevoked: compensated, LettersKept: kept });
   return answerFor(event, deadLetters, failed);
-}
+});

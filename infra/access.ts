@@ -20,12 +20,17 @@ export const queueActions = {
   receive: ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
 } as const;
 
+/** The same for CloudWatch's metrics. AWS lets nobody say which. */
+export const metricActions = { sums: "cloudwatch:GetMetricData" } as const;
+
 export interface Access {
   /** Reaches Redis: stands in the network, and knows address and password. */
   readonly redis?: boolean;
   readonly ledger?: readonly (keyof typeof ledgerActions)[];
   /** By the queue's name in infra/settings.ts. */
   readonly queues?: Readonly<Record<string, readonly (keyof typeof queueActions)[]>>;
+  /** Reads what functions have counted. Such a function stays out of the network, from where there is no way to CloudWatch. */
+  readonly metrics?: readonly (keyof typeof metricActions)[];
   /** Secrets that it is given. */
   readonly secrets?: readonly ("CouponSecret" | "RoomKeys")[];
   /** Why it may do less than its bundle could: what it is made of can do more than this function ever asks of it. */
@@ -49,6 +54,8 @@ export const access: Readonly<Record<string, Access>> = {
   "list-coupons": { ledger: READS, narrowed: ONLY_READS },
   "use-coupon": { redis: true, ledger: ALL, secrets: ["CouponSecret"] },
   "cancel-coupon": { redis: true, ledger: ALL, secrets: ["CouponSecret"] },
+  "watch-campaign": { redis: true, ledger: READS, narrowed: ONLY_READS },
+  "show-answers": { ledger: READS, metrics: ["sums"], narrowed: ONLY_READS },
   "verify-campaign": { redis: true, ledger: KEEPS, secrets: ["CouponSecret"] },
   "recover-campaign": {
     redis: true,
@@ -159,5 +166,10 @@ export const stars: readonly {
     actions: logActions,
     resource: /:log-group:\/aws\/lambda\/firstcome-[\w-]+:\*$/,
     why: "the streams of the function's own log group, which Lambda names as it needs them",
+  },
+  {
+    actions: Object.values(metricActions),
+    resource: /^\*$/,
+    why: "AWS has no finer form for reading metrics: neither by namespace nor by name",
   },
 ];

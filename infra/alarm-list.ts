@@ -7,7 +7,7 @@ import { consumers, schedules } from "../functions/routes.ts";
 
 /** Where a figure comes from. */
 export type Measure =
-  /** A metric of our own, which functions/log.ts writes. `by` is the dimension that its values are told apart by. */
+  /** A metric of our own, which functions/log.ts writes. `by` is the dimension that its values are told apart by; `a,b` for two. */
   | { readonly code: string; readonly by?: string }
   /** Log lines with this `event` of one function; `sum` adds up a field of theirs instead of counting them. */
   | { readonly event: string; readonly file: string; readonly sum?: string }
@@ -19,6 +19,8 @@ export type Measure =
   | { readonly redis: string; readonly addedUp?: true }
   /** `shareOf`: divided by another of the gateway's metrics. */
   | { readonly gateway: string; readonly shareOf?: string }
+  /** Of the distribution. Only to be shown: CloudFront writes to N. Virginia, and an alarm reads its own region. */
+  | { readonly edge: string }
   /** Computed of metrics of our own, over everything that each of them is told apart by. */
   | { readonly math: string; readonly over: Readonly<Record<string, OwnSeries>> };
 

@@ -4,7 +4,8 @@ import { functionOf } from "./functions.ts";
 
 /**
  * The HTTP API: every route of functions/routes.ts, behind a JWT authorizer unless it is for anyone. Scopes are looked at by the
- * functions and not here, because the gateway's own refusal could not be a problem document.
+ * functions and not here, because the gateway's own refusal could not be a problem document. People reach it through the edge
+ * (infra/edge.ts); its own address holds the same tokens and limits.
  */
 
 const { origins, issuer, audiences } = deployed.owner;

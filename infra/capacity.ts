@@ -11,7 +11,7 @@ export interface Expected {
   readonly expectedPeakPerSecond: number;
   /** Coupons there are: no more people than that win. */
   readonly stock: number;
-  /** People who look on: each asks for a public document every few seconds. */
+  /** People who look on: each asks for a public document every few seconds. The edge answers nearly all of them. */
   readonly watchers: number;
   readonly region: string;
 }
@@ -35,6 +35,8 @@ export interface CapacityLine {
 }
 
 export interface Capacity {
+  /** What becomes of those who only look on: requests a second that they make, and that of these reach the API. */
+  readonly watching: { readonly asked: number; readonly passedOn: number };
   /** The tightest first. */
   readonly lines: readonly CapacityLine[];
   readonly breaksFirst: CapacityLine | undefined;
@@ -49,7 +51,8 @@ export function capacity(expected: Expected, sizes: StageSizes, raised: Raised =
   const { expectedPeakPerSecond: peak, stock, watchers, region } = expected;
   const quotas = quotasOf(region);
   const winners = Math.min(peak, stock);
-  const watching = Math.ceil(watchers / costs.watcherSeconds.value);
+  const asked = Math.ceil(watchers / costs.watcherSeconds.value);
+  const watching = { asked, passedOn: Math.min(asked, costs.edgeAsks.value) };
   const raisedTo = (to: number | undefined, quota: Quota): Quota =>
     to ? { value: to, source: "raised, says .env.<stage>" } : quota;
   const gateway = raisedTo(raised.gatewayPerSecond, quotas.gatewayPerSecond);
@@ -68,13 +71,18 @@ export function capacity(expected: Expected, sizes: StageSizes, raised: Raised =
     `Put a waiting room before the campaign that admits at most ${number(Math.max(1, Math.floor(rate)))} a second`;
   const lines = [
     line(
+      "CloudFront",
+      "requests a second",
+      peak + watching.asked,
+      quotas.edgePerSecond,
+      `Ask AWS for ${number(peak + watching.asked)} requests a second of the distribution, or let pages ask less often.`,
+    ),
+    line(
       "API Gateway",
       "requests a second",
-      peak + watching,
+      peak + watching.passedOn,
       gateway,
-      watching > 0 && peak <= gateway.value
-        ? "Put a CDN before GET /campaigns/{id} and GET /rooms/{id}: both may be cached for a second, and watchers then cost nothing."
-        : `Ask AWS for ${number(peak + watching)} requests a second, and put a CDN before the public documents. A room alone does not help here: its tickets and polls come through the same gateway.`,
+      `Ask AWS for ${number(peak + watching.passedOn)} requests a second. Those who only look on are with the edge already, and a room alone does not help: its tickets and polls are everybody's own, and come through the same gateway.`,
     ),
     line(
       "API Gateway, this stage's limit for shoppers",
@@ -127,5 +135,5 @@ export function capacity(expected: Expected, sizes: StageSizes, raised: Raised =
       `Warm the table up to ${number(perSecond(stock) * costs.writesPerCoupon.value)} writes a second before the event (warm throughput). Until then shoppers see pending for longer, and rooms admit less.`,
     ),
   ].sort((a, b) => slack(a) - slack(b));
-  return { lines, breaksFirst: lines.find(({ breaks }) => breaks) };
+  return { watching, lines, breaksFirst: lines.find(({ breaks }) => breaks) };
 }

@@ -37,7 +37,8 @@ export const dashboardList: readonly Row[] = [
       {
         title: "Requests a minute",
         lines: [
-          line("all", { gateway: "Count" }, "Sum"),
+          line("at the edge", { edge: "Requests" }, "Sum"),
+          line("at the API", { gateway: "Count" }, "Sum"),
           line("refused", { gateway: "4xx" }, "Sum"),
           line("failed", { gateway: "5xx" }, "Sum"),
         ],
@@ -56,7 +57,11 @@ export const dashboardList: readonly Row[] = [
         lines: [own("GenerationAgeMs", "Maximum"), own("BreakerOpen", "Maximum")],
       },
       { title: "Coupons revoked (target: 0)", lines: [own("CouponsRevoked", "Sum")] },
-      { title: "Everyday answers, by word", lines: [own("QuietAnswers", "Sum", "word")] },
+      {
+        title: "Answers to those who ask for a coupon, by campaign and word",
+        lines: [own("Answers", "Sum", "campaignId,word")],
+      },
+      { title: "Everyday answers of the other routes, by word", lines: [own("QuietAnswers", "Sum", "word")] },
       {
         title: "Answered from memory, of all looks",
         lines: [own("MemoryLooks", "Sum", "memory"), own("MemoryHits", "Sum", "memory")],
@@ -226,7 +231,10 @@ export const dashboardList: readonly Row[] = [
   {
     title: "Money",
     widgets: [
-      { title: "Requests (1.23 USD a million)", lines: [line("requests", { gateway: "Count" }, "Sum")] },
+      {
+        title: "Requests (1.23 USD a million; at the edge 1.20)",
+        lines: [line("at the edge", { edge: "Requests" }, "Sum"), line("at the API", { gateway: "Count" }, "Sum")],
+      },
       {
         title: "Function calls (0.20 USD a million, and time)",
         lines: [line("calls", { lambda: "Invocations" }, "Sum"), line("mean ms", { lambda: "Duration" }, "Average")],

@@ -1,6 +1,14 @@
 import { join } from "node:path";
 import "./links.ts";
-import { type Access, accessOf, ledgerActions, logActions, networkActions, queueActions } from "./access.ts";
+import {
+  type Access,
+  accessOf,
+  ledgerActions,
+  logActions,
+  metricActions,
+  networkActions,
+  queueActions,
+} from "./access.ts";
 import { bundle } from "./bundle.ts";
 import { deployed, named } from "./deployed.ts";
 import { componentName, type FunctionEntry, functionList } from "./function-list.ts";
@@ -23,6 +31,7 @@ const settings = new sst.Linkable("Settings", {
     // Empty: AWS's own.
     sqsEndpoint: "",
     dynamodbEndpoint: "",
+    cloudwatchEndpoint: "",
   },
 });
 
@@ -58,7 +67,7 @@ const region = aws.getRegionOutput({}).region;
 const account = aws.getCallerIdentityOutput({}).accountId;
 const partition = aws.getPartitionOutput({}).partition;
 
-function permissionsOf(file: string, { redis: usesRedis, ledger: does, queues: uses = {} }: Access) {
+function permissionsOf(file: string, { redis: usesRedis, ledger: does, queues: uses = {}, metrics = [] }: Access) {
   const name = named(file);
   const here = $interpolate`${region}:${account}`;
   return [
@@ -71,6 +80,7 @@ function permissionsOf(file: string, { redis: usesRedis, ledger: does, queues: u
       actions: [...new Set(methods.flatMap((method): readonly string[] => queueActions[method]))],
       resources: [queueOf(file, queue).arn],
     })),
+    ...(metrics.length > 0 ? [{ actions: metrics.map((method) => metricActions[method]), resources: ["*"] }] : []),
     ...(usesRedis && network ? networkPermissions($interpolate`arn:${partition}:lambda:${here}:function:${name}`) : []),
   ];
 }

@@ -18,6 +18,12 @@ const NODES_MOST = 9;
 /** Characters of a Lambda function's name. */
 const NAME_MOST = 64;
 
+const DOMAIN = /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/;
+const CERTIFICATE = /^arn:[\w-]+:acm:us-east-1:\d{12}:certificate\/[\w-]+$/;
+
+/** `https://shop.example.com`: no star, no path, nothing in the clear. */
+const isHttpsOrigin = (text: string): boolean => /^https:\/\/[a-z0-9.-]+(?::\d+)?$/.test(text);
+
 /** Every reason not to deploy; none: go on. */
 export function refusals({ stage, kind, sizes, owner }: Deployment): string[] {
   const { redis, zones } = sizes;
@@ -31,6 +37,24 @@ export function refusals({ stage, kind, sizes, owner }: Deployment): string[] {
     `${variables}: FIRSTCOME_TOKEN_ISSUER must be the https address of who signs the shoppers' tokens.`,
   );
   refuse(owner.audiences.length === 0, `${variables}: FIRSTCOME_TOKEN_AUDIENCES must name at least one audience.`);
+  for (const origin of owner.consoleConnects) {
+    refuse(
+      !isHttpsOrigin(origin),
+      `${variables}: FIRSTCOME_CONSOLE_CONNECTS has "${origin}"; it takes whole https origins only.`,
+    );
+  }
+  refuse(
+    owner.domain !== "" && !DOMAIN.test(owner.domain),
+    `${variables}: FIRSTCOME_DOMAIN takes a name such as coupons.shop.example, not "${owner.domain}".`,
+  );
+  refuse(
+    owner.certificate !== "" && !CERTIFICATE.test(owner.certificate),
+    `${variables}: FIRSTCOME_CERTIFICATE must be of ACM in us-east-1, where CloudFront reads them.`,
+  );
+  refuse(
+    owner.certificate !== "" && owner.domain === "",
+    `${variables}: FIRSTCOME_CERTIFICATE is of no use without FIRSTCOME_DOMAIN.`,
+  );
   refuse(
     redis.parameters["maxmemory-policy"] !== "noeviction",
     `infra/stages.ts: ${kind} lets Redis evict keys (maxmemory-policy "${redis.parameters["maxmemory-policy"] ?? "volatile-lru"}"); each is stock, a holder or a place in a line.`,
@@ -58,7 +82,7 @@ export function refusals({ stage, kind, sizes, owner }: Deployment): string[] {
   refuse(!sizes.keepsLedger, "infra/stages.ts: production's ledger can be deleted.");
   for (const origin of owner.origins) {
     refuse(
-      origin.includes("*") || !origin.startsWith("https://"),
+      !isHttpsOrigin(origin),
       `${variables}: FIRSTCOME_ORIGINS has "${origin}"; production takes whole https origins only.`,
     );
   }

@@ -10,6 +10,10 @@ import { redisNodes } from "./redis.ts";
 
 /** The figures of infra/alarm-list.ts as CloudWatch knows them: for an alarm, and for a widget of the dashboard. */
 
+const edge = $dev ? undefined : await import("./edge.ts");
+/** Where CloudFront writes its metrics, wherever the stage is. */
+const EDGE_REGION = "us-east-1";
+
 /** Where functions/log.ts writes to. */
 const OWN = "firstcome";
 const PERIOD = 60;
@@ -57,6 +61,9 @@ function seriesOf(measure: Measure): Series[] {
   }
   if ("ledger" in measure) return one("AWS/DynamoDB", measure.ledger, { TableName: ledger.name });
   if ("gateway" in measure) return one("AWS/ApiGateway", measure.gateway, { ApiId: api.nodes.api.id });
+  if ("edge" in measure) {
+    return edge ? one("AWS/CloudFront", measure.edge, { Region: "Global", DistributionId: edge.distributionId }) : [];
+  }
   if ("queue" in measure) {
     const queue = queues[measure.queue];
     if (!queue)
@@ -66,8 +73,9 @@ function seriesOf(measure: Measure): Series[] {
   return redisNodes.flatMap((node) => one("AWS/ElastiCache", measure.redis, { CacheClusterId: node }));
 }
 
-/** Whether there is anything to measure: `sst dev` has no Redis of its own. */
-export const exists = (measure: Measure): boolean => !("redis" in measure) || redisNodes.length > 0;
+/** Whether there is anything to measure: `sst dev` has no Redis of its own, and no edge. */
+export const exists = (measure: Measure): boolean =>
+  "redis" in measure ? redisNodes.length > 0 : "edge" in measure ? edge !== undefined : true;
 
 const SHORT = { Sum: "SUM", Maximum: "MAX", Minimum: "MIN", Average: "AVG", SampleCount: "COUNT" } as const;
 
@@ -79,6 +87,7 @@ export function alarmQueries(
   measure: Measure,
   statistic: Statistic,
 ): aws.types.input.cloudwatch.MetricAlarmMetricQuery[] {
+  if ("edge" in measure) throw new Error("infra/alarm-list.ts: the edge's figures are in another region; show them.");
   if ("math" in measure) {
     const parts = Object.entries(measure.over).map(([id, { statistic: of, code, by }]) => ({
       id,
@@ -118,12 +127,17 @@ export function widgetLines(measure: Measure, statistic: Shown, label: string): 
     throw new Error(`infra/dashboard-list.ts: "${label}" shows something computed; show what it is of.`);
   if ("code" in measure && measure.by) {
     const search = `SEARCH('{${OWN},${measure.by}} MetricName="${measure.code}"', '${statistic}', ${PERIOD})`;
-    return [[{ expression: search, label: `${label} \${PROP('Dim.${measure.by}')}` }]];
+    const told = measure.by.split(",").map((dimension) => `\${PROP('Dim.${dimension}')}`);
+    return [[{ expression: search, label: `${label} ${told.join(" ")}` }]];
   }
   return seriesOf(measure).map(({ namespace, metricName, dimensions }) => [
     namespace,
     metricName,
     ...Object.entries(dimensions).flat(),
-    { stat: statistic, label: "redis" in measure ? `${label} \${PROP('Dim.CacheClusterId')}` : label },
+    {
+      ...("edge" in measure ? { region: EDGE_REGION } : {}),
+      stat: statistic,
+      label: "redis" in measure ? `${label} \${PROP('Dim.CacheClusterId')}` : label,
+    },
   ]);
 }

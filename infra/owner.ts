@@ -12,6 +12,17 @@ export interface Owner {
   /** Origins whose pages may call the API, `https://shop.example.com`. None: no page of another origin can. */
   readonly origins: readonly string[];
   readonly region: string;
+  /**
+   * The console's own client at the issuer: public, authorization code with PKCE, redirected to `<edge>/console/`. Empty: the
+   * console asks for a token of an operator instead.
+   */
+  readonly consoleClientId: string;
+  /** Origins that the console asks while it signs in, beside the issuer's: where its token endpoint has another one. */
+  readonly consoleConnects: readonly string[];
+  /** A domain of one's own for the edge. Empty: the one that CloudFront makes, which cannot refuse old versions of TLS. */
+  readonly domain: string;
+  /** The domain's certificate, of ACM in us-east-1, where its DNS is not in this account's Route 53. Empty: one is made. */
+  readonly certificate: string;
   /** The event that the deployment must stand, for the capacity gate. Zero where it is not said. */
   readonly expectedPeakPerSecond: number;
   readonly expectedStock: number;
@@ -41,6 +52,10 @@ export function ownerOf(environment: Environment): Owner {
     alarmEmail: text("FIRSTCOME_ALARM_EMAIL"),
     origins: list("FIRSTCOME_ORIGINS"),
     region: text("FIRSTCOME_REGION") || "ap-northeast-2",
+    consoleClientId: text("FIRSTCOME_CONSOLE_CLIENT_ID"),
+    consoleConnects: list("FIRSTCOME_CONSOLE_CONNECTS"),
+    domain: text("FIRSTCOME_DOMAIN"),
+    certificate: text("FIRSTCOME_CERTIFICATE"),
     expectedPeakPerSecond: count("FIRSTCOME_EXPECTED_PEAK_PER_SECOND"),
     expectedStock: count("FIRSTCOME_EXPECTED_STOCK"),
     expectedWatchers: count("FIRSTCOME_EXPECTED_WATCHERS"),

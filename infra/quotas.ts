@@ -4,6 +4,7 @@
  */
 
 const GATEWAY = "docs.aws.amazon.com/apigateway/latest/developerguide/limits.html";
+const CLOUDFRONT = "docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html";
 const RAMP = "docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html";
 const LAMBDA = "docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html";
 const SQS = "docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html";
@@ -51,6 +52,8 @@ export interface Quota {
 export function quotasOf(region: string) {
   const quota = (value: number, source: string): Quota => ({ value, source });
   return {
+    /** Requests a second of a distribution; so that a document of a kilobyte stays far below its 150 Gbps. */
+    edgePerSecond: quota(250_000, CLOUDFRONT),
     /** Requests a second, of all APIs of the account together. */
     gatewayPerSecond: quota(SMALL_GATEWAYS.has(region) ? 2_500 : 10_000, GATEWAY),
     /** Environments that one function may add in ten seconds; what was not used is not saved up. */
@@ -80,6 +83,11 @@ export const costs = {
   writesPerCoupon: { value: 2, source: "core/coupons/ledger.ts" },
   /** How long a shopper may look at `pending`. */
   confirmedWithinSeconds: { value: 60, source: "our promise" },
+  /**
+   * Requests a second that the edge itself makes for public documents, however many watch: each of its caches asks again when a
+   * second is over. A hundred caches with a crowd before them, and two documents, a campaign's and its room's.
+   */
+  edgeAsks: { value: 200, source: ASSUMED },
   /** How often a page of somebody who only watches asks for a public document. */
   watcherSeconds: { value: 10, source: ASSUMED },
 } as const satisfies Record<string, Quota>;

@@ -2,20 +2,32 @@
 
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod/mini";
 import { type ProxyResult, problem } from "../functions/http/answer.ts";
 import { invalid, readPart } from "../functions/http/request.ts";
 import { routes, schedules } from "../functions/routes.ts";
 import { functionSeconds } from "../infra/settings.ts";
-import { gatewayServer } from "./gateway.ts";
+import { consoleFiles } from "./console.ts";
+import { openDemos, refusal } from "./demos/demos.ts";
+import { isOwnPage } from "./demos/own-page.ts";
+import { gatewayServer, type LocalResult } from "./gateway.ts";
 import { lambdas } from "./lambda.ts";
 import { tokens as openTokens } from "./tokens.ts";
 
-const { FIRSTCOME_LOCAL_BUNDLES = "", FIRSTCOME_LOCAL_PORT = "0", FIRSTCOME_LOCAL_SIGNING_KEY = "" } = process.env;
+const {
+  FIRSTCOME_LOCAL_BUNDLES = "",
+  FIRSTCOME_LOCAL_CONSOLE = "",
+  FIRSTCOME_LOCAL_PORT = "0",
+  FIRSTCOME_LOCAL_SIGNING_KEY = "",
+  FIRSTCOME_LOCAL_STACK = "",
+} = process.env;
 
 const api = lambdas(FIRSTCOME_LOCAL_BUNDLES, functionSeconds.api);
 const jobs = lambdas(FIRSTCOME_LOCAL_BUNDLES, functionSeconds.schedule);
 const tokens = await openTokens(FIRSTCOME_LOCAL_SIGNING_KEY);
+const demos = openDemos({ stackFile: FIRSTCOME_LOCAL_STACK, api: `http://127.0.0.1:${FIRSTCOME_LOCAL_PORT}` });
+const serveConsole = consoleFiles(FIRSTCOME_LOCAL_CONSOLE, randomUUID);
 
 const tokensBody = z.strictObject({
   subjects: z.array(z.string().check(z.minLength(1), z.maxLength(255))).check(z.minLength(1), z.maxLength(10_000)),
@@ -56,8 +68,16 @@ async function local(
   request: IncomingMessage,
   path: string,
   body: () => Promise<Buffer>,
-): Promise<ProxyResult | undefined> {
+): Promise<LocalResult | undefined> {
+  const file = serveConsole(request, path);
+  if (file) return file;
   if (!path.startsWith("/_local/")) return undefined;
+  if (!isOwnPage(request.headers)) {
+    const detail = "The stack's own routes are for its own pages, and for programs on this machine.";
+    return refusal("forbidden", "Not from another site's page", detail);
+  }
+  const demo = await demos.answer(request.method ?? "GET", path, body);
+  if (demo) return demo;
   const [, schedule] = /^\/_local\/schedules\/([^/]+)\/run$/.exec(path) ?? [];
   if (path !== "/_local/tokens" && schedule === undefined) return undefined;
   if (request.method !== "POST") {
@@ -69,10 +89,12 @@ async function local(
 const server = gatewayServer({ routes, lambdas: api, tokens, local });
 
 process.on("disconnect", () => process.exit(0));
-process.on("SIGTERM", () => {
-  server.close(() => process.exit(0));
+process.on("SIGTERM", async () => {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
-  setTimeout(() => process.exit(0), 1_000).unref();
+  // Sooner than the stack insists. A demo that takes longer to tidy up goes on by itself: see demos/leash.ts.
+  await Promise.all([Promise.race([closed, sleep(1_000)]), Promise.race([demos.end(), sleep(2_500)])]);
+  process.exit(0);
 });
 server.once("error", (error) => process.send?.({ error: error.message }));
 server.listen(Number(FIRSTCOME_LOCAL_PORT), "127.0.0.1", async () => {

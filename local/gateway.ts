@@ -17,6 +17,9 @@ import type { Claims, Tokens } from "./tokens.ts";
  * contract's problem documents.
  */
 
+/** An answer of a local route; its body may be bytes. */
+export type LocalResult = ProxyResult & { readonly isBase64Encoded?: boolean };
+
 export interface GatewayOptions {
   readonly routes: readonly Route[];
   readonly lambdas: Lambdas;
@@ -26,7 +29,7 @@ export interface GatewayOptions {
     request: IncomingMessage,
     path: string,
     body: () => Promise<Buffer>,
-  ) => Promise<ProxyResult | undefined>;
+  ) => Promise<LocalResult | undefined>;
 }
 
 interface Compiled {
@@ -197,7 +200,7 @@ export function gatewayServer(options: GatewayOptions): Server {
     return token === undefined ? undefined : options.tokens.verify(token);
   };
 
-  const serve = async (request: IncomingMessage, requestId: string): Promise<ProxyResult> => {
+  const serve = async (request: IncomingMessage, requestId: string): Promise<LocalResult> => {
     const [path] = split(request.url ?? "/");
     if (request.httpVersion === "1.1" && request.headers.host === undefined)
       return problem(invalidHeader("host", "A request must name its host"), requestId, 0);

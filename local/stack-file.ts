@@ -4,12 +4,13 @@ import { dirname } from "node:path";
 /** `.local/stack.json`: where a running stack is, for tools and tests. */
 export interface StackFile {
   readonly api: string;
-  /** Null until the console is built. */
-  readonly console: string | null;
+  readonly console: string;
   readonly redis: string;
   readonly redisPid: number | null;
   readonly sqs: string;
   readonly dynamodb: string;
+  /** CloudWatch's metrics, made of `log`. */
+  readonly cloudwatch: string;
   readonly queues: Readonly<Record<string, string>>;
   readonly tables: Readonly<Record<string, string>>;
   readonly pid: number;

@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openRedis } from "../core/doors/redis.ts";
 import { consumers, fallbackFile, routes, schedules } from "../functions/routes.ts";
 import { bundle } from "../infra/bundle.ts";
+import { bundleConsole } from "../infra/bundle-console.ts";
 import { Child, freePort, listens, saysReady } from "./child.ts";
 import { redisAddress } from "./redis-address.ts";
 import { createQueues, createTable } from "./resources.ts";
@@ -170,11 +171,16 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       return `redis://127.0.0.1:${port}`;
     };
     const preloaded = options.preload === undefined ? [] : ["--import", options.preload];
-    const emulator = async (name: string, main: string, imports: readonly string[] = []) => {
+    const emulator = async (
+      name: string,
+      main: string,
+      imports: readonly string[] = [],
+      told: readonly string[] = ["--data", join(folder, name)],
+    ) => {
       const port = await freePort();
       await start(name, {
         command: process.execPath,
-        args: [...imports, join(ROOT, main), "--port", `${port}`, "--data", join(folder, name)],
+        args: [...imports, join(ROOT, main), "--port", `${port}`, ...told],
         node: true,
         ready: listens(port),
       });
@@ -182,16 +188,19 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     };
     // Beside the stack's own data: two stacks at once must not write each other's bundles.
     const bundles = join(folder, "functions");
-    const [redisUrl, sqs, dynamodb, secrets] = await Promise.all([
+    const consoleFolder = join(folder, "console");
+    const [redisUrl, sqs, dynamodb, cloudwatch, secrets] = await Promise.all([
       redis(),
       options.sqsEndpoint ?? emulator("sqs", "local/sqs/main.ts", preloaded),
       options.dynamodbEndpoint ?? emulator("dynamodb", "local/dynamodb/main.ts"),
+      emulator("cloudwatch", "local/cloudwatch/main.ts", [], ["--log", logPath]),
       secretsIn(folder),
       bundle({
         root: ROOT,
         outDir: bundles,
         entries: Object.fromEntries(functionFiles().map((name) => [name, `functions/${name}.ts`])),
       }),
+      bundleConsole({ root: ROOT, outDir: consoleFolder }),
     ]);
 
     progress("Queues and table");
@@ -213,7 +222,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       Ledger: { name: tables.Ledger },
       CouponSecret: { value: secrets.couponSecret },
       RoomKeys: { value: secrets.roomKeys },
-      Settings: { redisTls: tls, redisCluster: false, sqsEndpoint: sqs, dynamodbEndpoint: dynamodb },
+      Settings: {
+        redisTls: tls,
+        redisCluster: false,
+        sqsEndpoint: sqs,
+        dynamodbEndpoint: dynamodb,
+        cloudwatchEndpoint: cloudwatch,
+      },
     };
     const port = options.port === 0 ? await freePort() : options.port;
     const env: NodeJS.ProcessEnv = {
@@ -222,10 +237,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         Object.entries(linked).map(([name, value]) => [`SST_RESOURCE_${name}`, JSON.stringify(value)]),
       ),
       FIRSTCOME_LOCAL_BUNDLES: bundles,
+      FIRSTCOME_LOCAL_CONSOLE: consoleFolder,
       FIRSTCOME_LOCAL_PORT: String(port),
       FIRSTCOME_LOCAL_SIGNING_KEY: secrets.signingKey,
       FIRSTCOME_LOCAL_QUEUES: JSON.stringify(queueUrls),
       FIRSTCOME_LOCAL_SQS: sqs,
+      FIRSTCOME_LOCAL_STACK: resolve(options.stackFile),
     };
     const ours = (name: string, main: string) =>
       start(name, {
@@ -245,11 +262,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     }
     file = {
       api,
-      console: null,
+      console: `${api}/console/`,
       redis: redisUrl,
       redisPid: pids.redis ?? null,
       sqs,
       dynamodb,
+      cloudwatch,
       queues: queueUrls,
       tables,
       pid: process.pid,

@@ -102,6 +102,7 @@ function banner({ file }: Stack, seconds: string): string {
   return `
 firstcome is ready (${seconds})
 
+  console    ${file.console}
   API        ${api}  (${api}/openapi.json)
   Redis      ${file.redis}
   SQS        ${file.sqs}

@@ -6,7 +6,7 @@ import type { Ending, ShownPlace } from "../local/crowd/ground.ts";
 import { type Options, parseOptions } from "../local/crowd/options.ts";
 import { gather, HABITS, TRICKS } from "../local/crowd/people.ts";
 import { holds, type Result, toJson, toText } from "../local/crowd/report.ts";
-import type { Sample, Silence } from "../local/crowd/sampler.ts";
+import type { Loss, Sample, Silence } from "../local/crowd/sampler.ts";
 import { foresightOf, foretold } from "../local/crowd/verdict/eta.ts";
 import type { Evidence } from "../local/crowd/verdict/evidence.ts";
 import { type Finding, judge } from "../local/crowd/verdict/judge.ts";
@@ -35,6 +35,7 @@ interface Scene {
   readonly random: Random;
   rules: Mutable<Evidence["rules"]>;
   samples: Mutable<Sample>[];
+  losses: Loss[];
   calls: Call[];
   places: ShownPlace[];
   silences: Mutable<Silence>[];
@@ -88,7 +89,7 @@ function soundScene(seed: number): Scene {
   const scene: Scene = {
     random: seeded(seed),
     rules: { capacity: 0, rate: 4, heartbeatMs: HEARTBEAT_MS, passMs: PASS_MS, stock: 40 },
-    ...{ samples: [], calls: [], places: [], silences: [], endings: [], holders: [] },
+    ...{ samples: [], losses: [], calls: [], places: [], silences: [], endings: [], holders: [] },
     schedules: { runs: 7, failures: [] },
   };
   const stays: [from: number, until: number][] = [];
@@ -203,6 +204,17 @@ describe("the verdict on a sound crowd", () => {
     expect([first.holds, first.note]).toEqual([true, expect.stringContaining("1 were silent too long")]);
     scene.rules.heartbeatMs = 100_000;
     expect(findingOf(judge(scene), "first come, first in").holds).toBe(false);
+  });
+
+  test("lets a pass be refused that was given before the room was lost", () => {
+    const scene = soundScene(1);
+    const [index = 0] = callsOf(scene, LAST, ({ shown }) => shown === "pass");
+    const { sentAt } = at(scene.calls, index);
+    retell(scene, index, () => REFUSED);
+    scene.losses = [{ from: sentAt - 200, to: sentAt - 100 }];
+    expect(findingOf(judge(scene), "no coupon without a pass").holds).toBe(true);
+    scene.losses = [{ from: sentAt + 1_000, to: sentAt + 2_000 }];
+    expect(findingOf(judge(scene), "no coupon without a pass").holds).toBe(false);
   });
 
   test("lets somebody have another number who was dropped", () => {
@@ -466,8 +478,14 @@ describe("what was foretold", () => {
   test("is the last ticket at or before half of the wait, against when they knew that they were in", () => {
     expect(foretold(scene)).toEqual({
       judged: [{ user: "a", number: 1, wait: 10, low: 4, high: 6, real: 5 }],
-      leftOut: 1,
+      ...{ leftOut: 1, lost: 0 },
     });
+  });
+
+  test("is not judged where the room was lost meanwhile", () => {
+    const losses = [{ from: 6_000, to: 7_000 }];
+    expect(foretold({ ...scene, losses })).toEqual({ judged: [], leftOut: 1, lost: 1 });
+    expect(foretold({ ...scene, losses: [{ from: 3_000, to: 4_999 }] }).judged).toHaveLength(1);
   });
 
   test("is told as shares, width and ratio", () => {
@@ -648,7 +666,7 @@ describe("the report", () => {
 });
 
 describe("a small crowd on a running stack", () => {
-  const silent = { show: () => {}, clear: () => {} };
+  const silent = { show: () => {}, print: () => {}, clear: () => {} };
   const options: Options = {
     ...{ people: 60, capacity: 8, rate: 6, heartbeat: 4, passSeconds: 6, stock: 30 },
     ...{ schedulers: 4, abandon: 0.1, seed: 1, limit: 90 },

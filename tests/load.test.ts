@@ -19,6 +19,7 @@ import { freePort } from "../local/child.ts";
 import { leaseStack, NoStack, takeSignals } from "../local/lease.ts";
 import { load } from "../local/load/load.ts";
 import { parseOptions, usage } from "../local/load/options.ts";
+import { readScripts } from "../local/load/scripts.ts";
 
 const repo = fileURLToPath(new URL("../", import.meta.url));
 const workshop = mkdtempSync(join(tmpdir(), "firstcome-load-"));
@@ -53,6 +54,10 @@ ${starts ? 'writeFileSync(env.FIRSTCOME_STACK, JSON.stringify({ api: "http://127
 setInterval(() => {}, 1000);
 `;
 
+/** A script as far as it describes itself. */
+const headOf = (settings: string) =>
+  `// Does something.\n//\n// Environment: API, RATE (a second), ${settings} SUMMARY (file)\n`;
+
 /** A repo with one script, and a PATH with nothing on it but the tools given. Tools tell the log how they were called. */
 function newMachine(tools: Record<string, string> = {}) {
   const root = mkdtempSync(join(workshop, "repo-"));
@@ -66,7 +71,7 @@ function newMachine(tools: Record<string, string> = {}) {
     chmodSync(join(root, file), 0o755);
   };
   write("log", "");
-  write("k6/burst.js", "");
+  write("k6/burst.js", headOf("STOCK,"));
   write("local/register.mjs", "");
   write("local/start.ts", newStack());
   for (const [name, script] of Object.entries(tools)) addTool(join("bin", name), script);
@@ -102,15 +107,23 @@ function newMachine(tools: Record<string, string> = {}) {
 const API = "--api http://127.0.0.1:1";
 
 describe("the options of a load run", () => {
-  const parse = (line: string) => parseOptions(line.split(" ").filter(Boolean), ["burst", "soak"], "/home/someone");
+  const burst = { name: "burst", does: "Bursts.", settings: new Set(["RATE", "DURATION", "STOCK", "REPEATS"]) };
+  const soak = {
+    name: "soak",
+    does: "Soaks.",
+    settings: new Set(["RATE", "DURATION", "PER_USER", "STOCK", "REPEATS"]),
+  };
+  const walk = { name: "walk", does: "Walks.", settings: new Set(["RATE", "DURATION"]) };
+  const parse = (line: string) => parseOptions(line.split(" ").filter(Boolean), [burst, soak, walk], "/home/someone");
 
   test("reach the script as its settings, and only those that were given", () => {
-    expect(parse("burst")).toEqual({ options: { script: "burst", settings: {} } });
+    expect(parse("burst")).toEqual({ options: { scripts: ["burst"], settings: {} } });
+    expect(parse("all --rate 5")).toEqual({ options: { scripts: ["burst", "soak", "walk"], settings: { RATE: "5" } } });
     expect(
       parse("--rate 300 soak --duration 1m30s --stock 7 --repeats 0 --json out.json --api http://[::1]:80"),
     ).toEqual({
       options: {
-        script: "soak",
+        scripts: ["soak"],
         api: "http://[::1]:80",
         settings: { RATE: "300", DURATION: "1m30s", STOCK: "7", REPEATS: "0", SUMMARY: "/home/someone/out.json" },
       },
@@ -122,6 +135,10 @@ describe("the options of a load run", () => {
     ["brust", 'There is no script "brust".'],
     ["burst soak", 'One script at a time, not also "soak".'],
     ["burst --users 3", "--users"],
+    ["burst --per-user 2", "--per-user means nothing to burst."],
+    ["soak --per-user 6", "--per-user takes a whole number from 1 to 5"],
+    ["all --stock 5", "--stock means nothing to walk."],
+    ["all --json out.json", "--json is for one script at a time."],
     ["burst --rate", "--rate"],
     ["burst --rate 1.5", "--rate takes a whole number"],
     ["burst --rate 0", "--rate takes a whole number"],
@@ -138,8 +155,16 @@ describe("the options of a load run", () => {
     const machine = newMachine();
     const mistaken = await machine.run("burst --users 3");
     expect(mistaken.status).toBe(2);
-    expect(mistaken.said).toContain(usage(["burst"]));
-    expect(await machine.run("--help")).toEqual({ status: 0, said: `${usage(["burst"])}\n` });
+    const help = usage(readScripts(machine.root));
+    expect(mistaken.said).toContain(help);
+    expect(await machine.run("--help")).toEqual({ status: 0, said: `${help}\n` });
+  });
+
+  test("are listed with the scripts that know them, and the scripts with what they do", () => {
+    const help = usage([burst, soak, walk]);
+    expect(help).toMatch(/^ {2}soak +Soaks\.$/m);
+    expect(help).toMatch(/^ {2}--stock N .*: burst, soak$/m);
+    expect(help).toMatch(/^ {2}--rate N [^:]*$/m);
   });
 });
 
@@ -198,9 +223,33 @@ describe.skipIf(process.platform === "win32")("a load run", () => {
     expect(await machine.run("burst --rate 5")).toEqual({ status: 99, said: "" });
     const summary = join(machine.root, ".local/k6-burst.json");
     expect(machine.log()).toEqual([
-      `bin/k6 run --no-usage-report --quiet -e SUMMARY=${summary} -e RATE=5 -e API=http://127.0.0.1:${apiPort} k6/burst.js`,
+      `bin/k6 run --no-usage-report --address  --quiet -e SUMMARY=${summary} -e RATE=5 -e API=http://127.0.0.1:${apiPort} k6/burst.js`,
     ]);
     expect([machine.starts(), machine.signals()]).toEqual([[], []]);
+  });
+
+  test("of all scripts runs each once against one stack, says how each went, and fails if one has", async () => {
+    const summary = (integrity: object) => JSON.stringify({ load: { asAsked: true, faults: [] }, integrity });
+    const machine = newMachine({
+      k6: `for word in "$@"; do last=$word; done
+case $last in
+  k6/burst.js) echo '${summary({ holds: true, violations: [] })}' > .local/k6-burst.json ;;
+  k6/soak.js) echo '${summary({ holds: false, violations: ["two coupons too many"] })}' > .local/k6-soak.json; exit 99 ;;
+  *) exit 3 ;;
+esac`,
+    });
+    machine.write("k6/soak.js", headOf(""));
+    machine.write("k6/walk.js", headOf(""));
+    // What was left by an earlier run is not taken for this one's.
+    machine.write(".local/k6-walk.json", summary({ holds: true, violations: [] }));
+    const { status, said } = await machine.run("all --rate 5");
+    expect(status).toBe(99);
+    expect(machine.log().map((line) => line.split(" ").at(-1))).toEqual(["k6/burst.js", "k6/soak.js", "k6/walk.js"]);
+    expect(machine.starts()).toHaveLength(1);
+    expect(said).toMatch(/^burst +\d+ s +0 +holds +as asked$/m);
+    expect(said).toMatch(/^soak +\d+ s +99 +VIOLATED +as asked$/m);
+    expect(said).toMatch(/^walk +\d+ s +3 +not judged$/m);
+    expect(said).toMatch(/^ {2}soak: two coupons too many\n {2}walk: k6 ended with 3$/m);
   });
 
   test("starts a stack on a free port where none runs, also where one has left its file behind, and stops it", async () => {
@@ -324,13 +373,42 @@ function begin({ root, env }: { root: string; env: NodeJS.ProcessEnv }): ChildPr
   return spawn(process.execPath, ["--input-type=module", "-e", code, root], { env, stdio: "inherit" });
 }
 
-test("k6's scripts import k6 and each other, and nothing else", () => {
-  const files = readdirSync(join(repo, "k6"), { recursive: true, encoding: "utf8" }).filter((file) =>
-    file.endsWith(".js"),
-  );
-  const imports = files.flatMap((file) => [
-    ...readFileSync(join(repo, "k6", file), "utf8").matchAll(/(?:from|import) "([^"]+)"/g),
-  ]);
-  expect(imports.length).toBeGreaterThan(0);
-  for (const [, name] of imports) expect(name).toMatch(/^(k6(\/\w+)?|\.\/(lib\/)?[\w-]+\.js)$/);
+describe("k6's scripts", () => {
+  const scripts = readScripts(repo);
+
+  test("import k6 and each other, and nothing else", () => {
+    const files = readdirSync(join(repo, "k6"), { recursive: true, encoding: "utf8" }).filter((file) =>
+      file.endsWith(".js"),
+    );
+    const imports = files.flatMap((file) => [
+      ...readFileSync(join(repo, "k6", file), "utf8").matchAll(/(?:from|import) "([^"]+)"/g),
+    ]);
+    expect(imports.length).toBeGreaterThan(0);
+    for (const [, name] of imports)
+      expect(name).toMatch(/^(k6(\/\w+)?|(\.\/|\.\.\/lib\/|\.\/(lib|parts)\/)[\w-]+\.js)$/);
+  });
+
+  test("are the ones that are asked for, and each is in the help with its first line", () => {
+    const names = ["burst", "everything", "one-user", "rankings", "sold-out", "sustained", "waiting-room"];
+    expect(scripts.map(({ name }) => name)).toEqual(names);
+    const help = usage(scripts);
+    for (const { name, does } of scripts) {
+      expect(does).toMatch(/^[A-Z].{20,100}\.$/);
+      expect(help).toContain(`  ${name.padEnd(12)}  ${does}\n`);
+    }
+  });
+
+  test.each(scripts)("$name names what it takes from its environment, no more and no less", ({ name, settings }) => {
+    const text = readFileSync(join(repo, "k6", `${name}.js`), "utf8");
+    const read = [...text.matchAll(/numberOf\("([A-Z_]+)"/g)].map(([, env = ""]) => env);
+    expect([...settings].sort()).toEqual(["ALLOW_REMOTE", "API", "DURATION", "RATE", "SUMMARY", ...read].sort());
+  });
+
+  test.each(scripts)("$name is an open model: people come whether or not those before have been served", ({ name }) => {
+    const text = readFileSync(join(repo, "k6", `${name}.js`), "utf8");
+    const parts = [...text.matchAll(/"\.\/(parts\/[\w-]+\.js)"/g)].map(([, part = ""]) => part);
+    expect(parts.length).toBeGreaterThan(0);
+    for (const part of parts)
+      expect(readFileSync(join(repo, "k6", part), "utf8")).toMatch(/\.\.\.arrivals\(|"ramping-arrival-rate"/);
+  });
 });

@@ -466,6 +466,79 @@ const ANSWERS: readonly [route: string, what: string, status: number, bring: () 
     "unknown",
   ],
   [
+    "GET /ops/campaigns/{campaignId}",
+    "watched",
+    200,
+    async () => {
+      const campaignId = await campaign();
+      await ask(campaignId, await token("u"));
+      return call("GET", `/ops/campaigns/${campaignId}`, { token: await operator() });
+    },
+  ],
+  [
+    "GET /ops/campaigns/{campaignId}",
+    "no campaign",
+    404,
+    async () => call("GET", `/ops/campaigns/${unique("none")}`, { token: await operator() }),
+    "unknown",
+  ],
+  [
+    "GET /ops/campaigns/{campaignId}",
+    "watched by a shopper",
+    403,
+    async () => call("GET", `/ops/campaigns/${await campaign()}`, { token: await token("u") }),
+    "forbidden",
+  ],
+  [
+    "GET /ops/campaigns/{campaignId}/answers",
+    "shown",
+    200,
+    async () => {
+      const answer = await call("GET", `/ops/campaigns/${await campaign()}/answers`, { token: await operator() });
+      expect(answer.body).toMatchObject({ stepMs: 1_000, words: { issued: Array(60).fill(0) } });
+      return answer;
+    },
+  ],
+  [
+    "GET /ops/campaigns/{campaignId}/answers",
+    "shown of fifteen minutes",
+    200,
+    async () => {
+      const path = `/ops/campaigns/${await campaign()}/answers?seconds=900`;
+      const answer = await call("GET", path, { token: await operator() });
+      expect(answer.body).toMatchObject({ stepMs: 5_000, words: { "sold-out": Array(180).fill(0) } });
+      return answer;
+    },
+  ],
+  [
+    "GET /ops/campaigns/{campaignId}/answers",
+    "no campaign",
+    404,
+    async () => call("GET", `/ops/campaigns/${unique("none")}/answers`, { token: await operator() }),
+    "unknown",
+  ],
+  [
+    "GET /ops/campaigns/{campaignId}/answers",
+    "asked for too many seconds",
+    400,
+    async () => call("GET", `/ops/campaigns/${await campaign()}/answers?seconds=901`, { token: await operator() }),
+    "invalid",
+  ],
+  [
+    "GET /ops/campaigns/{campaignId}/answers",
+    "asked for too few",
+    400,
+    async () => call("GET", `/ops/campaigns/${await campaign()}/answers?seconds=9`, { token: await operator() }),
+    "invalid",
+  ],
+  [
+    "GET /ops/campaigns/{campaignId}/answers",
+    "asked by a shopper",
+    403,
+    async () => call("GET", `/ops/campaigns/${await campaign()}/answers`, { token: await token("u") }),
+    "forbidden",
+  ],
+  [
     "POST /ops/campaigns/{campaignId}/verify",
     "verified",
     200,

@@ -74,7 +74,7 @@ describe("npm start", () => {
       (text) => text.includes("Ctrl-C stops everything"),
     );
     const pids = Object.values(stack.pids);
-    expect(Object.keys(stack.pids).sort()).toEqual(["api", "dynamodb", "redis", "sqs", "worker"]);
+    expect(Object.keys(stack.pids).sort()).toEqual(["api", "cloudwatch", "dynamodb", "redis", "sqs", "worker"]);
     expect(await end(child)).toBe(0);
     expect(existsSync(join(folder, "stack.json"))).toBe(false);
     expect(pids.filter(alive)).toEqual([]);

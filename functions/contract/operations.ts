@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { ANSWER_WORDS, type AnswerWord } from "../../core/coupons/answer-words.ts";
 import { FINDING_KINDS, type FindingKind } from "../../core/coupons/finding.ts";
 import { DECISIONS } from "../../core/coupons/letters.ts";
 import { limits } from "../../core/limits.ts";
@@ -112,6 +113,70 @@ export const showSignals = contract({
     "How Redis, queues and ledger stand: replication, memory, keys and their lifetimes, outboxes, depths, last verifications",
   answers: { found: signals },
   refusals: [],
+});
+
+/** How a campaign goes, and how far the ledger is behind: what whoever watches it asks for again and again. */
+export const campaignWatch = z.extend(
+  z.pick(campaign, { campaignId: true, state: true, version: true, stock: true, issued: true, remaining: true }),
+  {
+    at: timeOut,
+    /** Issued, and not in the ledger yet. */
+    pending: count,
+    confirmed: count,
+    oldestPendingMs: count,
+    /** When one issued now can be expected to be confirmed; zero while nothing is pending. */
+    expectedMs: count,
+    /** When the ledger last refused a write of this campaign. */
+    refusedAt: z.optional(timeOut),
+  },
+);
+
+export const watchCampaign = contract({
+  method: "GET",
+  path: "/ops/campaigns/{campaignId}",
+  who: "operator",
+  summary: "How a campaign goes, live: issued, pending and confirmed, the oldest pending, what to expect",
+  params: z.object({ campaignId }),
+  answers: { found: campaignWatch },
+  refusals: ["unknown", "unavailable"],
+});
+
+const perStep = z.array(count);
+
+/** Answers to those who asked for a coupon: for each word one number a step, oldest first, as many as there are steps. */
+const answers = z.object({
+  campaignId,
+  stepMs: count,
+  /** The first step's beginning. */
+  from: timeOut,
+  /** The last step's end. The newest steps may still grow: figures come some seconds to a minute late. */
+  to: timeOut,
+  words: z.object(
+    Object.fromEntries(ANSWER_WORDS.map((word) => [word, perStep])) as Record<AnswerWord, typeof perStep>,
+  ),
+});
+
+export const showAnswers = contract({
+  method: "GET",
+  path: "/ops/campaigns/{campaignId}/answers",
+  who: "operator",
+  summary:
+    "What those who asked for a coupon were answered, by word and second, over the last seconds; the newest figures come late",
+  params: z.object({ campaignId }),
+  query: z.object({
+    seconds: z.optional(
+      z.pipe(
+        z
+          .string()
+          .check(
+            z.regex(/^[0-9]{1,3}$/, `A whole number from ${limits.answerSecondsLeast} to ${limits.answerSecondsMost}`),
+          ),
+        z.pipe(z.transform(Number), z.int().check(z.gte(limits.answerSecondsLeast), z.lte(limits.answerSecondsMost))),
+      ),
+    ),
+  }),
+  answers: { found: answers },
+  refusals: ["unknown", "unavailable"],
 });
 
 export const verifyCampaign = contract({

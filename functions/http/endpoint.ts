@@ -7,6 +7,7 @@ import type { Trace } from "../../core/trace.ts";
 import { isRefusal, type Refusal, type Word } from "../../core/words.ts";
 import type { Contract } from "../contract/contract.ts";
 import { log, metrics } from "../log.ts";
+import { spanned, waited } from "../spans/spans.ts";
 import { type ProxyResult, problem, type Success, success } from "./answer.ts";
 import { counts } from "./counts.ts";
 import {
@@ -57,6 +58,12 @@ const QUIET: ReadonlySet<Word> = new Set([
 
 const countQuiet = counts((word, times) => metrics({ word }, { QuietAnswers: times }));
 
+/**
+ * A route's own count of all its answers, in place of the everyday ones' count.
+ * @returns whether it counted this one: not one that cannot be put down to a campaign that exists
+ */
+export type CountAnswer = (word: Word, campaignId: string | undefined) => boolean;
+
 function refuseCaller(contract: Contract, caller: Caller | undefined): Refusal | undefined {
   if (contract.who === "anyone") return undefined;
   if (!caller) return { word: "unauthorized", detail: "This route needs a valid bearer token." };
@@ -101,9 +108,14 @@ function refusalOf(error: unknown, requestId: string): Refusal {
  * Makes a Lambda handler of a contract and a verb: lets in who may call, reads the request by its schemas, calls the verb,
  * and answers with JSON or a problem document. A refusal is an ordinary answer; an exception is a bug (500, says only the
  * request id) unless a store was out of reach (503).
+ * @param count for a route whose answers are told apart by campaign
  */
-export function endpoint<const C extends Contract>(contract: C, verb: (input: Input<C>) => Promise<Success | Refusal>) {
-  return middy<ProxyEvent, ProxyResult, Error, Context, { startedAt?: number }>()
+export function endpoint<const C extends Contract>(
+  contract: C,
+  verb: (input: Input<C>) => Promise<Success | Refusal>,
+  count?: CountAnswer,
+) {
+  const handler = middy<ProxyEvent, ProxyResult, Error, Context, { startedAt?: number }>()
     .use({
       before: ({ internal }) => {
         internal.startedAt = performance.now();
@@ -112,7 +124,7 @@ export function endpoint<const C extends Contract>(contract: C, verb: (input: In
         const { requestId } = event.requestContext;
         const refusal = refusalOf(error, requestId);
         if (refusal.word === "internal") log("bug", { requestId, error: stackOf(error) });
-        return answered(event, refusal.word, internal.startedAt, problem(refusal, requestId, Math.random()));
+        return answered(event, refusal.word, internal.startedAt, problem(refusal, requestId, Math.random()), count);
       },
     })
     .handler(async (event) => {
@@ -123,26 +135,35 @@ export function endpoint<const C extends Contract>(contract: C, verb: (input: In
       const input = refused ?? readInput(contract, event, caller);
       const result = "word" in input ? input : await verb(input);
       const answer = isRefusal(result) ? problem(result, requestId, Math.random()) : success(result, requestId);
-      return answered(event, result.word, startedAt, answer);
+      return answered(event, result.word, startedAt, answer, count);
     });
+  return spanned((event: ProxyEvent, context: Context) => handler(event, context));
 }
 
 function stackOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-/** Writes the request's line, or counts it where its outcome is an everyday one. Never a token, a body or a query. */
-function answered(event: ProxyEvent, word: Word, startedAt: number | undefined, answer: ProxyResult): ProxyResult {
-  if (QUIET.has(word)) {
-    countQuiet(word);
-    return answer;
-  }
+/** Writes the request's line, unless its outcome is an everyday one, and counts it. Never a token, a body or a query. */
+function answered(
+  event: ProxyEvent,
+  word: Word,
+  startedAt: number | undefined,
+  answer: ProxyResult,
+  count: CountAnswer | undefined,
+): ProxyResult {
+  const isQuiet = QUIET.has(word);
+  if (count) {
+    if (!count(word, event.pathParameters?.campaignId)) countQuiet(word);
+  } else if (isQuiet) countQuiet(word);
+  if (isQuiet) return answer;
   log("request", {
     route: event.routeKey,
     ...readTrace(event),
     word,
     status: answer.statusCode,
     ...(startedAt === undefined ? {} : { ms: Math.round(performance.now() - startedAt) }),
+    ...waited(),
   });
   return answer;
 }

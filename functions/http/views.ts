@@ -2,6 +2,8 @@ import type { CampaignView } from "../../core/coupons/campaign.ts";
 import type { Coupon } from "../../core/coupons/coupon.ts";
 import type { CouponRow } from "../../core/coupons/ledger.ts";
 import type { Letter } from "../../core/coupons/letters.ts";
+import type { CampaignWatch } from "../../core/coupons/watch.ts";
+import type { Answers } from "../../core/operations/answers.ts";
 import type { Verification } from "../../core/operations/verify.ts";
 import type { RoomDetails, RoomView } from "../../core/rooms/room.ts";
 import type { TicketView, Visitor } from "../../core/rooms/ticket.ts";
@@ -32,6 +34,14 @@ export function campaignView(campaign: CampaignView) {
     serverTime: iso(serverTime),
     ...(recovery === undefined ? {} : { recovery: { ...recovery, startedAt: iso(recovery.startedAt) } }),
   };
+}
+
+export function campaignWatchView({ at, refusedAt, ...rest }: CampaignWatch) {
+  return { ...rest, at: iso(at), ...(refusedAt === undefined ? {} : { refusedAt: iso(refusedAt) }) };
+}
+
+export function answersView({ from, to, ...rest }: Answers) {
+  return { ...rest, from: iso(from), to: iso(to) };
 }
 
 export function roomView({ opensAt, serverTime, ...rest }: RoomView) {

@@ -13,8 +13,14 @@ interface Linked {
   readonly Ledger: { name: string };
   readonly CouponSecret: { value: string };
   readonly RoomKeys: { value: string };
-  /** Whether Redis speaks TLS, and whether it is a cluster; where SQS and DynamoDB are, when not at AWS. */
-  readonly Settings: { redisTls: boolean; redisCluster: boolean; sqsEndpoint: string; dynamodbEndpoint: string };
+  /** Whether Redis speaks TLS, and whether it is a cluster; where SQS, DynamoDB and CloudWatch are, when not at AWS. */
+  readonly Settings: {
+    redisTls: boolean;
+    redisCluster: boolean;
+    sqsEndpoint: string;
+    dynamodbEndpoint: string;
+    cloudwatchEndpoint: string;
+  };
 }
 
 const linked = Resource as unknown as Linked;
@@ -28,6 +34,7 @@ export const settings = {
   deadLetters: () => ({ url: linked.DeadLetters.url, ...at(linked.Settings.sqsEndpoint) }),
   events: () => ({ url: linked.Events.url, ...at(linked.Settings.sqsEndpoint) }),
   ledger: () => ({ name: linked.Ledger.name, ...at(linked.Settings.dynamodbEndpoint) }),
+  metrics: () => at(linked.Settings.cloudwatchEndpoint),
   couponSecret: () => linked.CouponSecret.value,
   roomKeys: () => linked.RoomKeys.value,
 };

@@ -11,7 +11,10 @@ export function linkedEnv({ port }: Server, queues: { endpoint: string; url: str
     Ledger: { name: "firstcome-Ledger" },
     CouponSecret: { value: "a secret of the bench, 32 bytes and more" },
     RoomKeys: { value: "bench:a-key-of-the-bench-as-long-as-a-key-has-to-be-here" },
-    Settings: { redisTls: false, redisCluster: false, sqsEndpoint: queues.endpoint, dynamodbEndpoint: queues.endpoint },
+    Settings: {
+      ...{ redisTls: false, redisCluster: false },
+      ...{ sqsEndpoint: queues.endpoint, dynamodbEndpoint: queues.endpoint, cloudwatchEndpoint: queues.endpoint },
+    },
   };
   const { NODE_OPTIONS: _, NODE_COMPILE_CACHE: __, ...env } = process.env;
   return {

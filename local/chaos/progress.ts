@@ -3,6 +3,8 @@ const LINE_EVERY_MS = 5_000;
 /** What is going on, while it goes on. */
 export interface Progress {
   show(text: string): void;
+  /** Prints a line that stays. */
+  print(text: string): void;
   /** Takes the line back, so that something lasting can be printed. */
   clear(): void;
 }
@@ -21,6 +23,9 @@ export function openProgress(stream: NodeJS.WriteStream): Progress {
       if (performance.now() - writtenAt < LINE_EVERY_MS) return;
       writtenAt = performance.now();
       stream.write(`  … ${text}\n`);
+    },
+    print(text) {
+      stream.write(`${isDrawn ? "\r\x1b[2K" : ""}${text}\n`);
     },
     clear() {
       if (isDrawn) stream.write("\r\x1b[2K");

@@ -7,6 +7,7 @@ import { seeded } from "../rush/random.ts";
 import { stackOf } from "../rush/stack.ts";
 import { holdersOf } from "../rush/verdict.ts";
 import type { StackFile } from "../stack-file.ts";
+import { watchLine } from "../watch-line.ts";
 import { type Connections, openConnections } from "./connections.ts";
 import { openDesk } from "./desk.ts";
 import { figuresOf } from "./figures.ts";
@@ -17,7 +18,7 @@ import type { Result } from "./report.ts";
 import { openSampler, type Sampler } from "./sampler.ts";
 import { openSchedulers } from "./schedulers.ts";
 import { foresightOf } from "./verdict/eta.ts";
-import type { Evidence } from "./verdict/evidence.ts";
+import { type Evidence, isThroughLoss } from "./verdict/evidence.ts";
 import { judge } from "./verdict/judge.ts";
 import { letIn } from "./visitors.ts";
 
@@ -49,6 +50,7 @@ export async function holdCrowd(options: Options, stack: StackFile, progress: Pr
   try {
     const tokens = await desk.mintTokens(people.map(({ user }) => user));
     await desk.open(roomId, campaignId, options);
+    progress.print(watchLine(api, "room", roomId));
 
     const startedAt = performance.now();
     const limit = setTimeout(() => over.abort(), 1_000 * options.limit);
@@ -76,11 +78,18 @@ export async function holdCrowd(options: Options, stack: StackFile, progress: Pr
       await desk.shut(campaignId);
     }
     const seconds = (performance.now() - startedAt) / 1_000;
-    const { samples, silences } = sampler;
+    const { samples, silences, losses } = sampler;
+    const { runs, failures } = schedulers.done;
     const { calls } = connections;
     const evidence: Evidence = {
       rules: { capacity, rate, heartbeatMs, passMs, stock },
-      ...{ samples, silences, calls, places, endings, schedules: schedulers.done },
+      ...{ samples, silences, losses, calls, places, endings },
+      schedules: {
+        runs,
+        failures: failures
+          .filter(({ sentAt, answeredAt }) => !isThroughLoss(losses, sentAt, answeredAt))
+          .map(({ what }) => what),
+      },
       holders: holdersOf(await ledger.read(campaignId, stock)),
     };
     return {

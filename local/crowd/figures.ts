@@ -28,6 +28,8 @@ export interface Figures {
     readonly halfMs: number;
     readonly nearlyAllMs: number;
   };
+  /** How often Redis lost the room, and for how many seconds the line stood still in all. */
+  readonly losses: { readonly count: number; readonly seconds: number };
   readonly dropped: number;
   readonly mostWaiting: number;
   /** The smallest share of the rate that was in force: below 1 admission followed the backend. */
@@ -37,7 +39,7 @@ export interface Figures {
 const VERBS: readonly Verb[] = ["take", "poll", "look", "leave", "coupon"];
 
 export function figuresOf(evidence: Evidence, looks: number, missed: number): Figures {
-  const { calls, samples, endings } = evidence;
+  const { calls, samples, losses, endings } = evidence;
   const counts = Map.groupBy(calls, ({ verb, word, status }) => `${verb} ${status} ${word}`);
   const answers = [...counts.values()].flatMap((same): AnswerCount[] => {
     const [first] = same;
@@ -73,6 +75,7 @@ export function figuresOf(evidence: Evidence, looks: number, missed: number): Fi
       halfMs: quantile(gaps, 0.5) ?? 0,
       nearlyAllMs: quantile(gaps, 0.99) ?? 0,
     },
+    losses: { count: losses.length, seconds: losses.reduce((sum, { from, to }) => sum + to - from, 0) / 1_000 },
     dropped: (samples.at(-1)?.dropped ?? 0) - (samples[0]?.dropped ?? 0),
     mostWaiting: samples.reduce((largest, { waiting }) => Math.max(largest, waiting), 0),
     leastPace: samples.reduce((least, { pace }) => Math.min(least, pace), 1),

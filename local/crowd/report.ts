@@ -61,6 +61,14 @@ export function toText(result: Result): string {
       "samples of Redis",
       `${whole(samples.count)}, every ${samples.halfMs} ms (half), ${samples.nearlyAllMs} ms (99 %); ${samples.missed} missed`,
     ],
+    ...(figures.losses.count > 0
+      ? [
+          [
+            "Redis lost the room",
+            `${figures.losses.count} times; nobody was let in for ${figures.losses.seconds.toFixed(1)} s`,
+          ],
+        ]
+      : []),
     ...(figures.leastPace < 1
       ? [["rate in force", `${(100 * figures.leastPace).toFixed(0)} % at the least: admission followed the backend`]]
       : []),

@@ -33,8 +33,18 @@ export interface Silence {
   readonly goneAt: number | undefined;
 }
 
+/**
+ * From when Redis had lost the room, because it was killed or replaced, until the line moved again. Times on this process's steady
+ * clock; the beginning is that of the last look before.
+ */
+export interface Loss {
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface Sampler {
   readonly samples: readonly Sample[];
+  readonly losses: readonly Loss[];
   readonly silences: readonly Silence[];
   /** Samples that Redis did not answer in time. */
   readonly missed: () => number;
@@ -46,12 +56,21 @@ export interface Sampler {
 /** Samples a room in Redis, past the API: what that says of itself proves little. */
 export function openSampler(redis: RedisDoor, roomId: string): Sampler {
   const samples: Sample[] = [];
+  const losses: Loss[] = [];
+  /** The last look that found the room well. */
+  let well: { readonly at: number; readonly epoch: number } | undefined;
   const silences: { user: string; since: number; seenAt: number | undefined; goneAt: number | undefined }[] = [];
   let missed = 0;
   let isOver = false;
 
   async function sample(): Promise<void> {
+    const askedAt = performance.now();
     const facts = await readRoom({ redis }, roomId);
+    if (facts && !facts.isRecovering && facts.graceMs === 0) {
+      // Each loss begins a new epoch.
+      if (well && well.epoch !== facts.epoch) losses.push({ from: well.at, to: performance.now() });
+      well = { at: askedAt, epoch: facts.epoch };
+    }
     if (!facts) throw new Error(`Redis does not know room ${roomId}.`);
     const { now, waiting, active, admitted, dropped, pace } = facts;
     samples.push({ now, waiting, active, admitted, dropped, pace });
@@ -84,6 +103,7 @@ export function openSampler(redis: RedisDoor, roomId: string): Sampler {
 
   return {
     samples,
+    losses,
     silences,
     missed: () => missed,
     lookFor: (user, since) => void silences.push({ user, since, seenAt: undefined, goneAt: undefined }),

@@ -12,7 +12,7 @@ with AWS's quotas and our own figures (infra/quotas.ts): nothing is measured, an
 
   --peak N              requests for a coupon in the busiest second (1000)
   --stock N             coupons (10000)
-  --watchers N          people who only look on (0)
+  --watchers N          people who only look on (0): the edge answers them
   --region NAME         AWS region (ap-northeast-2)
   --warm N              environments of issue-coupon that are kept ready (0)
   --gateway-per-second N, --lambda-at-once N
@@ -56,7 +56,7 @@ function read(argv: readonly string[]) {
 
 const number = (value: number) => value.toLocaleString("en-US");
 
-function text({ lines, breaksFirst }: Capacity): string {
+function text({ watching, lines, breaksFirst }: Capacity): string {
   const width = Math.max(...lines.map(({ part }) => part.length));
   const rows = lines.map(
     ({ part, needs, has, unit, source, breaks }) =>
@@ -64,7 +64,12 @@ function text({ lines, breaksFirst }: Capacity): string {
   );
   const fixes = lines.filter(({ breaks }) => breaks).map(({ part, fix }) => `${part}: ${fix}`);
   const verdict = breaksFirst ? `Breaks first: ${breaksFirst.part}.` : "Nothing breaks.";
-  return [...rows, "", verdict, ...fixes].join("\n");
+  const { asked, passedOn } = watching;
+  const edge =
+    asked === 0
+      ? []
+      : [`Of ${number(asked)} requests a second by those who look on, the edge passes on at most ${number(passedOn)}.`];
+  return [...rows, "", ...edge, verdict, ...fixes].join("\n");
 }
 
 try {

@@ -8,6 +8,8 @@ import { Findings } from "./findings.ts";
 import { Graph } from "./graph.ts";
 import { needed, permissions } from "./judges/access.ts";
 import { api, network } from "./judges/api.ts";
+import { consoleFiles } from "./judges/console.ts";
+import { edge } from "./judges/edge.ts";
 import { clock, functions, queueConsumers } from "./judges/functions.ts";
 import { names } from "./judges/names.ts";
 import { allQueues, ledger, redis } from "./judges/stores.ts";
@@ -26,6 +28,8 @@ const JUDGES: readonly Judge[] = [
   clock,
   api,
   network,
+  edge,
+  consoleFiles,
   permissions,
   needed,
   alarms,

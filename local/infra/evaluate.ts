@@ -13,6 +13,7 @@ import type { BuildOptions } from "esbuild";
 import { startCommandLine } from "./command-line.ts";
 import type { Evaluation, GraphResource } from "./graph.ts";
 import { type Asked, answerTo, outputsOf } from "./mocks.ts";
+import { withUploads } from "./uploads.ts";
 
 /** The part of Pulumi's library that is used here; the library itself is the platform's. */
 interface Pulumi {
@@ -24,7 +25,7 @@ interface Pulumi {
 }
 
 interface Mocks {
-  newResource(args: Asked): { id: string; state: Record<string, unknown> };
+  newResource(args: Asked): Promise<{ id: string; state: Record<string, unknown> }>;
   call(args: { token: string; inputs: Record<string, unknown> }): Record<string, unknown>;
 }
 
@@ -138,9 +139,12 @@ let isEnded = false;
 async function evaluate(): Promise<void> {
   await pulumi.runtime.setMocks(
     {
-      newResource: (args) => {
-        resources.push({ type: args.type, name: args.name, inputs: args.inputs });
-        return { id: `${args.name}-id`, state: outputsOf(args, region) };
+      newResource: async (args) => {
+        const { type, name } = args;
+        // Written down before anything is waited for: the order of the list is the order in which the program asks.
+        const place = resources.push({ type, name, inputs: args.inputs }) - 1;
+        resources[place] = { type, name, inputs: await withUploads(args.inputs) };
+        return { id: `${name}-id`, state: outputsOf(args, region) };
       },
       call: ({ token, inputs }) => answerTo(token, inputs, region),
     },

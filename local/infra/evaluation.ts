@@ -4,9 +4,13 @@ import { join } from "node:path";
 import type { Evaluation } from "./graph.ts";
 import { run } from "./platform.ts";
 
+/** Who signs the tokens, with the path that many issuers have. */
+export const ISSUER = "https://tokens.example.com/shop";
+
 /** What an owner would say in `.env.<stage>`, and the secrets: made up, so that a check depends on no file of this machine. */
 const environment = {
-  FIRSTCOME_TOKEN_ISSUER: "https://tokens.example.com",
+  FIRSTCOME_TOKEN_ISSUER: ISSUER,
+  FIRSTCOME_CERTIFICATE: "",
   FIRSTCOME_TOKEN_AUDIENCES: "shop",
   FIRSTCOME_ALARM_EMAIL: "somebody@example.com",
   FIRSTCOME_REGION: "ap-northeast-2",
@@ -15,8 +19,20 @@ const environment = {
   SST_SECRET_RoomKeys: "first:a-key",
 };
 
-/** Only staging has pages of another origin that may call: both ways are looked at. */
-export const originsOf = (stage: string): string => (stage === "staging" ? "https://shop.example.com" : "");
+/**
+ * What an owner may say or leave out is said for staging only: both ways are looked at. Pages of another origin that may call, a
+ * domain, and a client of the console's own at an issuer whose tokens come from elsewhere.
+ */
+const optional: Readonly<Record<string, string>> = {
+  FIRSTCOME_ORIGINS: "https://shop.example.com",
+  FIRSTCOME_DOMAIN: "coupons.example.com",
+  FIRSTCOME_CONSOLE_CLIENT_ID: "console",
+  FIRSTCOME_CONSOLE_CONNECTS: "https://login.example.com",
+};
+
+/** The optional variable as it is said for a stage; empty where it is left out. */
+export const saidFor = (stage: string, variable: string): string =>
+  stage === "staging" ? (optional[variable] ?? "") : "";
 
 /** Evaluates the program for a stage in a process of its own. */
 export async function evaluateStage(
@@ -31,7 +47,7 @@ export async function evaluateStage(
     const program = [join(root, "local/infra/evaluate.ts"), root, platform, stage, isDev ? "dev" : "live", file];
     const { output } = await run(process.execPath, program, root, {
       ...environment,
-      FIRSTCOME_ORIGINS: originsOf(stage),
+      ...Object.fromEntries(Object.keys(optional).map((name) => [name, saidFor(stage, name)])),
     });
     try {
       return JSON.parse(readFileSync(file, "utf8")) as Evaluation;

@@ -1,4 +1,4 @@
-/** Ten mistakes that somebody could make, each an edit of one file, and what the check must say of it. */
+/** Mistakes that somebody could make, each an edit of one file, and what the check must say of it. */
 
 export interface Mistake {
   readonly title: string;
@@ -72,5 +72,44 @@ export const mistakes: readonly Mistake[] = [
       'import { openTable } from "../core/doors/dynamodb.ts";\nexport const unneeded = openTable;\nexport const handler',
     ],
     says: /its bundle has \d+ bytes/,
+  },
+  {
+    title: "one person's answer given to another by the edge",
+    file: "infra/edge.ts",
+    edit: ['items: ["Authorization", "Origin"]', 'items: ["Origin"]'],
+    says: /Authorization is not in the cache key/,
+  },
+  {
+    title: "a public bucket",
+    file: "infra/console.ts",
+    edit: ["blockPublicPolicy: true", "blockPublicPolicy: false"],
+    says: /the bucket may be public: blockPublicPolicy/,
+  },
+  {
+    title: "a bucket that every distribution of every account may read",
+    file: "infra/edge.ts",
+    edit: ["values: [distribution.nodes.distribution.arn]", 'values: ["*"]'],
+    says: /every distribution of every account/,
+  },
+  {
+    title: "refusals that the edge keeps",
+    file: "infra/edge.ts",
+    edit: ["[400, 403, 404,", "[400, 403,"],
+    says: /refusals that are not kept: 404 is missing/,
+  },
+  {
+    title: "a page that may run what stands in it",
+    file: "infra/console-answers.ts",
+    edit: ["default-src 'self'", "default-src 'self' 'unsafe-inline'"],
+    says: /the console may load what it should not/,
+  },
+  {
+    title: "a private answer that caches may keep",
+    file: "functions/my-coupons.ts",
+    edit: [
+      "body: { items: result.items.map(couponView) } };",
+      'body: { items: result.items.map(couponView) }, headers: { "cache-control": "public, max-age=1" } };',
+    ],
+    says: /lets caches keep/,
   },
 ];

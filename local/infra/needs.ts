@@ -4,19 +4,22 @@ import { build } from "esbuild";
 
 /** What a function's code asks for and what it writes, read from a bundle in which names are kept. */
 export interface Needs {
-  /** Links by their names: `Redis`, `Ledger`, `Confirmations`, … */
+  /** Links by their names: `Redis`, `Ledger`, `Confirmations`, …; `Metrics`, for which there is nothing to link. */
   readonly links: ReadonlySet<string>;
   /** Methods of the table's door that are called. */
   readonly ledger: ReadonlySet<string>;
   /** Methods of a queue's door that are called, whichever queue's. */
   readonly queue: ReadonlySet<string>;
-  /** Metrics that it writes, with the dimension that their values are told apart by; empty where there is none. */
+  /** Methods of the door to metrics that are called. */
+  readonly metricReads: ReadonlySet<string>;
+  /** Metrics that it writes, with the dimensions that their values are told apart by, `a,b` where there are two; empty for none. */
   readonly metrics: ReadonlyMap<string, string>;
   /** Events that it logs. */
   readonly events: ReadonlySet<string>;
 }
 
 const LEDGER_METHODS = ["get", "getBatch", "query", "put", "remove"];
+const METRIC_METHODS = ["sums"];
 const SEND = ["send", "sendBatch"];
 const QUEUE_METHODS = [...SEND, "depth", "postpone"];
 
@@ -60,6 +63,7 @@ export async function needsOf(root: string, files: readonly string[]): Promise<M
       links,
       ledger: new Set(called("table", LEDGER_METHODS)),
       queue: new Set(queue.map((method) => (SEND.includes(method) ? "send" : method))),
+      metricReads: new Set(called("metrics", METRIC_METHODS)),
       metrics: metricsIn(text),
       events: new Set([...text.matchAll(/\blog\d*\("([a-z-]+)"/g)].map(([, event = ""]) => event)),
     });
@@ -73,7 +77,7 @@ export function metricsIn(text: string): Map<string, string> {
   for (const { index } of text.matchAll(/\bmetrics\d*\(\s*\{/g)) {
     const dimensions = objectAt(text, text.indexOf("{", index));
     const values = objectAt(text, text.indexOf("{", dimensions.end));
-    for (const name of values.keys) found.set(name, dimensions.keys[0] ?? "");
+    for (const name of values.keys) found.set(name, dimensions.keys.join(","));
   }
   return found;
 }

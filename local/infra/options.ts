@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 export interface Options {
   /** Stages to evaluate. */
   readonly stages: readonly StageName[];
-  /** Makes ten mistakes, each in a copy of the tree, and looks whether each is found. */
+  /** Makes mistakes, each in a copy of the tree, and looks whether each is found. */
   readonly drill: boolean;
   /** Prints the table of permissions. */
   readonly permissions: boolean;
@@ -25,7 +25,7 @@ against the design, against functions/ and against local/.
   --stage NAME      only this one: ${STAGES.join(", ")}
   --permissions     also print the table of permissions
   --alarms          also print alarms and widgets beside what they read
-  --drill           also make ten mistakes, each in a copy of the tree, and see whether each is found
+  --drill           also make mistakes, each in a copy of the tree, and see whether each is found
   --help            this text
 
 Exit status: 0 all is well, 1 something is not, 2 an option is wrong.

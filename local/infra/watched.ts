@@ -73,6 +73,7 @@ export function measureText(measure: Measure): string {
   if ("queue" in measure) return `SQS ${measure.metric} of ${measure.queue}`;
   if ("ledger" in measure) return `DynamoDB ${measure.ledger}`;
   if ("redis" in measure) return `ElastiCache ${measure.redis}`;
+  if ("edge" in measure) return `CloudFront ${measure.edge}`;
   return `API Gateway ${measure.gateway}${measure.shareOf ? ` divided by ${measure.shareOf}` : ""}`;
 }
 

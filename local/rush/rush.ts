@@ -1,3 +1,4 @@
+import { watchLine } from "../watch-line.ts";
 import { isPassing } from "./answer.ts";
 import { gather } from "./crowd.ts";
 import { openDesk } from "./desk.ts";
@@ -27,6 +28,7 @@ export async function holdRush(options: Options, stack: Stack, stream: NodeJS.Wr
   try {
     const tokens = await desk.mintTokens(crowd.users);
     await desk.createCampaign(campaignId, stock, PER_USER);
+    stream.write(`${watchLine(stack.api, "campaign", campaignId)}\n`);
 
     const asking = openProgress("Answered", asks, stream);
     let done = 0;

@@ -8,6 +8,7 @@
  * @property {string} typed What a newcomer types.
  * @property {string} summary
  * @property {boolean} redis Whether a Redis or Valkey server must be at hand.
+ * @property {boolean} [chromium] Whether a Chromium is wanted; it goes on without one.
  * @property {Program[]} programs Run one after another, all of them even when one fails.
  */
 
@@ -28,8 +29,9 @@ export const commands = {
   },
   test: {
     typed: "npm test",
-    summary: "run the tests, against a real Redis",
+    summary: "run the tests, against a real Redis and in a real browser",
     redis: true,
+    chromium: true,
     programs: [{ args: ["node_modules/vitest/vitest.mjs", "run"], forwards: true }],
   },
   check: {
@@ -39,6 +41,7 @@ export const commands = {
     programs: [
       { args: ["node_modules/@biomejs/biome/bin/biome", "check", "."], forwards: true },
       { args: ["node_modules/typescript/bin/tsc", "-p", "."], forwards: false },
+      { args: ["node_modules/typescript/bin/tsc", "-p", "web/console"], forwards: false },
     ],
   },
   "check:infra": {
@@ -52,6 +55,12 @@ export const commands = {
     summary: "say what an expected event would break first",
     redis: false,
     programs: [typescript("local/infra/capacity.ts")],
+  },
+  model: {
+    typed: "npm run model",
+    summary: "predict an opening of 10,000 and 100,000 a second in AWS, on paper",
+    redis: true,
+    programs: [typescript("local/model/main.ts")],
   },
   rush: {
     typed: "npm run rush",
@@ -104,6 +113,7 @@ const variables = {
   FIRSTCOME_DYNAMODB_ENDPOINT: "a DynamoDB endpoint to use instead of the embedded one",
   FIRSTCOME_DATA: "a folder that keeps the state from one start to the next",
   FIRSTCOME_STACK: "the file that says what runs where, for a second stack beside the first",
+  FIRSTCOME_CHROMIUM: "the Chromium or Chrome that tests the console",
   FIRSTCOME_K6: "the k6 to use for npm run load",
   PORT: "the port of the HTTP API",
 };

@@ -1,4 +1,5 @@
 import { dirname, join } from "node:path";
+import { ensureChromium } from "./chromium.mjs";
 import { commands, usage } from "./commands.mjs";
 import { envWithPath } from "./machine.mjs";
 import { ensureNode24 } from "./node24.mjs";
@@ -33,7 +34,8 @@ export async function launch(argv, machine) {
     const node = await ensureNode24(machine);
     await installPackages(machine, machine.root, node, "Installing the dependencies");
     if (name === "setup") machine.stderr.write("Everything is in place.\n");
-    return await runPrograms(machine, command, words, node, redis);
+    const chromium = command.chromium ? await ensureChromium(machine) : undefined;
+    return await runPrograms(machine, command, words, node, { redis, chromium });
   } catch (error) {
     if (error instanceof Interrupted) return error.status;
     if (!(error instanceof SetupError)) throw error;
@@ -47,11 +49,12 @@ export async function launch(argv, machine) {
  * @param {import("./commands.mjs").Command} command
  * @param {string[]} words
  * @param {string} node
- * @param {string | undefined} redis
+ * @param {{ redis: string | undefined, chromium: string | undefined }} binaries
  */
-async function runPrograms(machine, command, words, node, redis) {
+async function runPrograms(machine, command, words, node, { redis, chromium }) {
   const env = envWithPath(machine, [dirname(node), join(machine.root, "node_modules", ".bin")]);
   if (redis) env.FIRSTCOME_REDIS_SERVER = redis;
+  if (chromium) env.FIRSTCOME_CHROMIUM = chromium;
   let status = 0;
   for (const { args, forwards } of command.programs) {
     const program = await runInTerminal(node, forwards ? [...args, ...words] : args, { cwd: machine.root, env });

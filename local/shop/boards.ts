@@ -10,9 +10,12 @@ export interface BoardRules {
   readonly category?: string;
 }
 
+/** The board of all products. */
+export const WHOLE_SHOP = "popular";
+
 export const BOARDS: readonly BoardRules[] = [
   {
-    boardId: "popular",
+    boardId: WHOLE_SHOP,
     weights: { view: 1, like: 3, cart: 5, sale: 20, revenue: 0 },
     halfLifeHours: 6,
     size: 1_000,

@@ -4,6 +4,8 @@ import type { Progress } from "../chaos/progress.ts";
 import { redisAddress } from "../redis-address.ts";
 import { type Random, seeded } from "../rush/random.ts";
 import { NoRush } from "../rush/stack.ts";
+import { watchLine } from "../watch-line.ts";
+import { WHOLE_SHOP } from "./boards.ts";
 import { type Checked, holdCheckpoint } from "./checkpoint.ts";
 import { type Counted, openCounting } from "./counting.ts";
 import { type Day, FLASH_ITEM, openDay, productNames } from "./day.ts";
@@ -57,6 +59,7 @@ export async function holdDay(options: Options, ground: Ground, progress: Progre
     if (!clock.isFast) await refuseUsed(desk);
     const boardsAt = clock.now();
     await desk.putBoards();
+    progress.print(watchLine(first.api, "board", WHOLE_SHOP));
     // Trending sums of half-lives that are new are rebuilt.
     await rebuildBegun(desk, boardsAt);
     const openMs = options.minutes * 60_000;

@@ -1,10 +1,10 @@
-import { type Evidence, type Judged, stintsOf, type Violation } from "./evidence.ts";
+import { type Evidence, isThroughLoss, type Judged, stintsOf, type Violation } from "./evidence.ts";
 
 /**
  * A coupon takes a valid pass of one's own, and nothing else does; and a valid pass does. Whoever was given one with it hears that
- * answer again after the pass has ended.
+ * answer again after the pass has ended. A pass of before a loss is void: the room says so, and gives what was left of it anew.
  */
-export function judgePasses({ calls, holders, rules }: Evidence): Judged {
+export function judgePasses({ calls, holders, losses, rules }: Evidence): Judged {
   const violations: Violation[] = [];
   const insideFrom = new Map<string, number>();
   for (const { user, told } of [...stintsOf(calls).values()].flat()) {
@@ -29,7 +29,8 @@ export function judgePasses({ calls, holders, rules }: Evidence): Judged {
     } else if (!isRefused) served++;
     else {
       const from = insideFrom.get(user);
-      if (from !== undefined && answeredAt < from + rules.passMs && sentAt >= from) {
+      const isVoid = from !== undefined && isThroughLoss(losses, from, answeredAt);
+      if (from !== undefined && !isVoid && answeredAt < from + rules.passMs && sentAt >= from) {
         violations.push({ user, what: "was refused with a valid pass" });
       }
     }

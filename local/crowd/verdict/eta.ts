@@ -1,4 +1,4 @@
-import { type Evidence, type Judged, quantile, stintsOf, type Violation } from "./evidence.ts";
+import { type Evidence, isThroughLoss, type Judged, quantile, stintsOf, type Violation } from "./evidence.ts";
 
 /** Whole seconds cannot foretell a shorter wait. */
 const SHORTEST_MS = 4_000;
@@ -20,6 +20,8 @@ export interface Foresight {
   readonly judged: number;
   /** Let in after a wait that was too short to be judged. */
   readonly leftOut: number;
+  /** Let in after the room was lost in the time that had been foretold. */
+  readonly lost: number;
   readonly share: number;
   /** Came in before and after the range, as shares. */
   readonly early: number;
@@ -32,9 +34,10 @@ export interface Foresight {
 }
 
 /** For each who was let in: the last ticket at or before half of the wait, and when they learned that they were in. */
-export function foretold({ calls }: Pick<Evidence, "calls">): { judged: Foretold[]; leftOut: number } {
+export function foretold({ calls, losses }: Pick<Evidence, "calls" | "losses">) {
   const judged: Foretold[] = [];
   let leftOut = 0;
+  let lost = 0;
   for (const { user, number, told, admitted } of [...stintsOf(calls).values()].flat()) {
     const startedAt = Math.min(...told.map(({ answeredAt }) => answeredAt));
     if (!admitted) continue;
@@ -46,10 +49,14 @@ export function foretold({ calls }: Pick<Evidence, "calls">): { judged: Foretold
       leftOut++;
       continue;
     }
+    if (isThroughLoss(losses, half.sentAt, admitted.answeredAt)) {
+      lost++;
+      continue;
+    }
     const real = (admitted.answeredAt - half.answeredAt) / 1_000;
     judged.push({ user, number, wait: waitMs / 1_000, real, ...half.ticket.etaSeconds });
   }
-  return { judged, leftOut };
+  return { judged, leftOut, lost };
 }
 
 const isWithin = ({ low, high, real }: Foretold) => low <= real && real <= high;
@@ -58,14 +65,14 @@ const ascending = (numbers: readonly number[]) => numbers.toSorted((a, b) => a -
 const shareOf = (all: readonly Foretold[], holds: (it: Foretold) => boolean) =>
   all.filter(holds).length / Math.max(1, all.length);
 
-export function foresightOf(evidence: Pick<Evidence, "calls">): Foresight {
-  const { judged, leftOut } = foretold(evidence);
+export function foresightOf(evidence: Pick<Evidence, "calls" | "losses">): Foresight {
+  const { judged, leftOut, lost } = foretold(evidence);
   const ratios = ascending(judged.map(ratioOf));
   const byWait = judged.toSorted((a, b) => a.wait - b.wait);
   const parts = [0, 1, 2, 3].map((part) => byWait.slice((part * byWait.length) / 4, ((part + 1) * byWait.length) / 4));
   return {
     judged: judged.length,
-    leftOut,
+    ...{ leftOut, lost },
     share: shareOf(judged, isWithin),
     early: shareOf(judged, ({ real, low }) => real < low),
     late: shareOf(judged, ({ real, high }) => real > high),
@@ -81,9 +88,9 @@ export function foresightOf(evidence: Pick<Evidence, "calls">): Foresight {
 
 /** Of those who waited long enough, four in five came in within the range that they were told half-way. */
 export function judgeEta(evidence: Evidence): Judged {
-  const { judged, leftOut, share, early, late, medianWidth } = foresightOf(evidence);
+  const { judged, leftOut, lost, share, early, late, medianWidth } = foresightOf(evidence);
   const percent = (of: number) => `${(100 * of).toFixed(1)} %`;
-  const note = `${percent(share)} of ${judged} within, ${percent(early)} earlier, ${percent(late)} later; median width ${medianWidth} s; ${leftOut} waited too short`;
+  const note = `${percent(share)} of ${judged} within, ${percent(early)} earlier, ${percent(late)} later; median width ${medianWidth} s; ${leftOut} waited too short${lost > 0 ? `, ${lost} through a loss` : ""}`;
   if (judged === 0) return { violations: [{ what: "nobody waited long enough to be judged" }], note };
   if (share >= LEAST_SHARE) return { violations: [], note };
   const violations = foretold(evidence)

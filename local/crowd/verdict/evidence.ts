@@ -1,6 +1,6 @@
 import type { Call } from "../calls.ts";
 import type { Ending, ShownPlace } from "../ground.ts";
-import type { Sample, Silence } from "../sampler.ts";
+import type { Loss, Sample, Silence } from "../sampler.ts";
 
 /** What a crowd leaves behind. Times are of one steady clock, in milliseconds, but for the samples' own. */
 export interface Evidence {
@@ -13,6 +13,8 @@ export interface Evidence {
     readonly stock: number;
   };
   readonly samples: readonly Sample[];
+  /** Nobody can foretell them; passes of before are void, and while Redis is away a schedule cannot end well. */
+  readonly losses: readonly Loss[];
   readonly calls: readonly Call[];
   readonly places: readonly ShownPlace[];
   readonly silences: readonly Silence[];
@@ -20,6 +22,11 @@ export interface Evidence {
   /** Who holds which ticket of the campaign, by the ledger. */
   readonly holders: readonly { readonly userId: string; readonly ticket: number }[];
   readonly schedules: { readonly runs: number; readonly failures: readonly string[] };
+}
+
+/** Whether the room was lost between two times, or came back in that time. */
+export function isThroughLoss(losses: readonly Loss[], from: number, to: number): boolean {
+  return losses.some((loss) => loss.from <= to && loss.to >= from);
 }
 
 export interface Violation {

@@ -1,4 +1,12 @@
-import { type Access, access, accessOf, ledgerActions, queueActions, stars } from "../../../infra/access.ts";
+import {
+  type Access,
+  access,
+  accessOf,
+  ledgerActions,
+  metricActions,
+  queueActions,
+  stars,
+} from "../../../infra/access.ts";
 import { componentName, functionList } from "../../../infra/function-list.ts";
 import { type GraphResource, type Statement, statementsOf } from "../graph.ts";
 import type { Needs } from "../needs.ts";
@@ -11,12 +19,13 @@ const ROLE = "aws:iam/role:Role";
 const STARS = /[*?]/;
 
 /** The row of infra/access.ts as `action resource` pairs, resources by their last part. */
-function listed({ ledger = [], queues = {} }: Access): string[] {
+function listed({ ledger = [], queues = {}, metrics = [] }: Access): string[] {
   return [
     ...ledger.map((method) => `${ledgerActions[method]} LedgerTable`),
     ...Object.entries(queues).flatMap(([queue, methods]) =>
       methods.flatMap((method) => queueActions[method].map((action) => `${action} ${queue}Queue.fifo`)),
     ),
+    ...metrics.map((method) => `${metricActions[method]} *`),
   ];
 }
 
@@ -67,6 +76,11 @@ export const permissions: Judge = ({ graph, stage, isDev }, findings) => {
       !isInNetwork || statements.some(({ effect, conditions }) => effect === "Deny" && conditions.length === 1),
       `${file}'s own code may make network interfaces.`,
     );
+    findings.that(
+      "infra/access.ts",
+      !isInNetwork || accessOf(file).metrics === undefined,
+      `${file} reads metrics from within the network, which has no way to CloudWatch.`,
+    );
   }
   for (const role of roles.values()) judgeRole(role, isDev, findings);
 };
@@ -108,6 +122,7 @@ export const needed: Judge = ({ needs }: Subject, findings) => {
       );
     };
     fits("table", may.ledger ?? [], need.ledger);
+    fits("metrics", may.metrics ?? [], need.metricReads);
     const queueMethods = Object.values(may.queues ?? {}).flat();
     fits("queue", [...new Set(queueMethods.filter((method) => method !== "receive"))], queueNeeds(need));
   }
@@ -115,6 +130,7 @@ export const needed: Judge = ({ needs }: Subject, findings) => {
 
 const queueNeeds = (need: Needs) => need.queue;
 
-function linksOf({ redis, ledger, queues = {}, secrets = [] }: Access): string[] {
-  return [...(redis ? ["Redis"] : []), ...(ledger ? ["Ledger"] : []), ...Object.keys(queues), ...secrets];
+function linksOf({ redis, ledger, queues = {}, metrics, secrets = [] }: Access): string[] {
+  const stores = [...(redis ? ["Redis"] : []), ...(ledger ? ["Ledger"] : []), ...(metrics ? ["Metrics"] : [])];
+  return [...stores, ...Object.keys(queues), ...secrets];
 }

@@ -1,5 +1,5 @@
 import { routes } from "../../../functions/routes.ts";
-import { originsOf } from "../evaluation.ts";
+import { saidFor } from "../evaluation.ts";
 import type { Findings } from "../findings.ts";
 import type { Judge } from "../subject.ts";
 
@@ -60,7 +60,7 @@ export const api: Judge = ({ graph, sizes, stage }, findings) => {
 /** Closed unless the owner names origins, and then for those only, and for what the API has. */
 function judgeOrigins(stage: string, found: unknown, findings: Findings): void {
   const file = "infra/api.ts";
-  const origins = originsOf(stage);
+  const origins = saidFor(stage, "FIRSTCOME_ORIGINS");
   if (origins === "") {
     findings.equal(file, "what other origins may do", found, {});
     return;
