@@ -487,7 +487,7 @@ describe.skipIf(isWithoutBrowser())("the console in a browser", () => {
               await page.waitForFunction(() => !document.querySelector("main")?.innerText.includes("Loading"));
               // Some seconds of a rush, so that a line is to be seen.
               if (await page.locator(".plot").count()) await page.locator(".plot canvas").first().waitFor();
-              if (name === "campaign" || name === "room") await page.waitForTimeout(look === "light" ? 6_000 : 3_000);
+              if (name === "campaign" || name === "room") await page.waitForTimeout(look === "light" ? 5_000 : 2_000);
               await page.screenshot({ path: join(PICTURES, `${name}-${look}.png`), fullPage: true });
               expect(await faultsOf(page)).toEqual([]);
               // Nothing is wider than the page, which would then be pushed to and fro.
