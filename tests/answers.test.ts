@@ -28,8 +28,17 @@ describe("the count of answers", () => {
     return { count, written, timers, set: (ms: number) => (now = ms) };
   }
 
+  /** One that has written lately, as in a rush that is under way. */
+  function busy(startsAt = 5_000) {
+    const it = counter(startsAt - 1_000);
+    it.count("issued", "before");
+    it.set(startsAt);
+    it.written.length = 0;
+    return it;
+  }
+
   test("is written once for each word of a second, when it is over, as that second's", () => {
-    const { count, written, set } = counter();
+    const { count, written, set } = busy();
     for (let n = 0; n < 1_000; n++) count("sold-out", "a");
     count("issued", "a");
     set(5_999);
@@ -37,30 +46,65 @@ describe("the count of answers", () => {
     expect(written).toEqual([]);
     // Frozen for an hour: the second stays the one in which they were answered.
     set(3_600_000);
-    count("issued", "a");
+    count("paused", "a");
     expect(written).toEqual([
       ["a", "sold-out", 1_001, 5_000],
       ["a", "issued", 1, 5_000],
+      // Whoever comes after a while may be the last for a while.
+      ["a", "paused", 1, 3_600_000],
+    ]);
+  });
+
+  test("is written at once where it is the first in a while: a crowd spread over a cold fleet asks each container once", () => {
+    const { count, written, timers } = counter(5_300);
+    count("sold-out", "a");
+    expect(written).toEqual([["a", "sold-out", 1, 5_000]]);
+    expect(timers).toEqual([]);
+  });
+
+  test("of a few is held for five seconds: a slow container has no line each", () => {
+    const { count, written, set } = busy();
+    for (let n = 0; n < 4; n++) {
+      set(5_000 + n * 1_000);
+      count("sold-out", "a");
+    }
+    expect(written).toEqual([]);
+    set(10_000);
+    count("sold-out", "a");
+    expect(written).toEqual([
+      ["a", "sold-out", 4, 5_000],
+      ["a", "sold-out", 1, 10_000],
     ]);
   });
 
   test("is written by a timer where nobody asks again, and not twice", () => {
-    const { count, written, timers, set } = counter(5_300);
-    count("issued", "a");
-    count("sold-out", "a");
+    const { count, written, timers, set } = busy(5_300);
+    for (let n = 0; n < 30; n++) count("sold-out", "a");
     expect(timers).toHaveLength(1);
     expect(timers[0]?.ms).toBe(700);
-    timers[0]?.call();
-    expect(written).toHaveLength(2);
-    timers[0]?.call();
     set(6_000);
+    timers[0]?.call();
+    expect(written).toEqual([["a", "sold-out", 30, 5_000]]);
+    timers[0]?.call();
+    expect(written).toHaveLength(1);
+    // Fewer: the timer looks again when they have been held for long enough.
+    set(6_100);
     count("sold-out", "a");
-    expect(written).toHaveLength(2);
-    expect(timers).toHaveLength(2);
+    set(7_000);
+    timers[1]?.call();
+    expect(written).toHaveLength(1);
+    expect(timers[2]?.ms).toBe(4_000);
+    set(11_000);
+    timers[2]?.call();
+    expect(written).toEqual([
+      ["a", "sold-out", 30, 5_000],
+      ["a", "sold-out", 1, 6_000],
+    ]);
   });
 
   test("leaves to others what names no campaign that exists", () => {
-    const { count, written, timers } = counter();
+    const { count, written, timers, set } = busy();
+    timers.length = 0;
     for (const word of ["unknown", "invalid", "unauthorized", "too-large", "throttled"] satisfies Word[])
       expect(count(word, "made-up"), word).toBe(false);
     // Whatever the id: a store is away, Redis is blank, or there is a bug.
@@ -71,6 +115,7 @@ describe("the count of answers", () => {
     expect(count("sold-out", "real")).toBe(true);
     expect(count("unavailable", "real")).toBe(true);
     expect(count("unknown", "real")).toBe(false);
+    set(10_000);
     timers[0]?.call();
     expect(written.map(([campaignId, word]) => [campaignId, word])).toEqual([
       ["real", "sold-out"],

@@ -22,7 +22,7 @@ export interface Series {
 export interface Span {
   readonly from: number;
   readonly to: number;
-  /** CloudWatch takes 1, 5, 10 and 30 seconds, and whole minutes. */
+  /** CloudWatch takes 1, 5, 10, 20 and 30 seconds, and whole minutes. */
   readonly stepMs: number;
 }
 
@@ -41,8 +41,10 @@ export interface MetricsDoor {
 const NAMESPACE = "firstcome";
 /** Pages of one answer. A page has up to 100,800 figures, so what is asked for here fits in one; more would be an answer without end. */
 const PAGES_MOST = 10;
-/** Errors that asking again would not mend: a bug of ours. */
+/** Errors that asking again would not mend: a bug of ours, in the question or in the function's permissions. */
 const OURS: ReadonlySet<string> = new Set([
+  "AccessDenied",
+  "AccessDeniedException",
   "InvalidParameterCombinationException",
   "InvalidParameterValueException",
   "MissingRequiredParameterException",

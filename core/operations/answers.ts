@@ -26,9 +26,10 @@ function stepOf(spanMs: number): number {
 }
 
 /**
- * Reads how a campaign's answers went over the last seconds, up to the last whole step. Figures come late: a function writes a
- * second's sums when it is over (a container that is frozen meanwhile, at its next request), and CloudWatch shows them some seconds
- * to a minute after that. So the newest steps grow from look to look, a zero there says nothing yet, and nobody can say from which
+ * Reads how a campaign's answers went over the last seconds, up to the last whole step. Figures come late: a container
+ * writes a second's sums when it is over, those of a few answers up to five seconds later, and what it has counted before it was
+ * frozen with its next request, or never (functions/http/answer-counts.ts); and CloudWatch shows them some seconds to a minute after
+ * that. So the newest steps grow from look to look, a zero there says nothing yet, and nobody can say from which
  * step on all is told. Whoever shows them reads the whole span again each time. CloudWatch reads a line of log at least once, so a
  * sum may now and then be a little too large (its embedded metric format says so); the ledger has the coupons.
  *

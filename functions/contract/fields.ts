@@ -44,13 +44,15 @@ function isCursor(text: string): boolean {
   return bytes.toString("base64url") === text && Buffer.from(bytes.toString("utf8")).equals(bytes);
 }
 
+/** A whole number of at most three digits in a query. */
+export const wholeIn = (least: number, most: number) =>
+  z.pipe(
+    z.string().check(z.regex(/^[0-9]{1,3}$/, `A whole number from ${least} to ${most}`)),
+    z.pipe(z.transform(Number), z.int().check(z.gte(least), z.lte(most))),
+  );
+
 export const pageQuery = z.object({
-  limit: z.optional(
-    z.pipe(
-      z.string().check(z.regex(/^[0-9]{1,3}$/, `A whole number from 1 to ${limits.pageRowsMost}`)),
-      z.pipe(z.transform(Number), z.int().check(z.gte(1), z.lte(limits.pageRowsMost))),
-    ),
-  ),
+  limit: z.optional(wholeIn(1, limits.pageRowsMost)),
   cursor: z.optional(
     z
       .string()

@@ -5,7 +5,7 @@ import { DECISIONS } from "../../core/coupons/letters.ts";
 import { limits } from "../../core/limits.ts";
 import { campaign } from "./campaigns.ts";
 import { contract } from "./contract.ts";
-import { boardId, campaignId, cursorOut, pageQuery, roomId, timeOut } from "./fields.ts";
+import { boardId, campaignId, cursorOut, pageQuery, roomId, timeOut, wholeIn } from "./fields.ts";
 
 const door = z.object({ status: z.enum(["up", "down"]), ms: z.number() });
 
@@ -164,16 +164,7 @@ export const showAnswers = contract({
     "What those who asked for a coupon were answered, by word and second, over the last seconds; the newest figures come late",
   params: z.object({ campaignId }),
   query: z.object({
-    seconds: z.optional(
-      z.pipe(
-        z
-          .string()
-          .check(
-            z.regex(/^[0-9]{1,3}$/, `A whole number from ${limits.answerSecondsLeast} to ${limits.answerSecondsMost}`),
-          ),
-        z.pipe(z.transform(Number), z.int().check(z.gte(limits.answerSecondsLeast), z.lte(limits.answerSecondsMost))),
-      ),
-    ),
+    seconds: z.optional(wholeIn(limits.answerSecondsLeast, limits.answerSecondsMost)),
   }),
   answers: { found: answers },
   refusals: ["unknown", "unavailable"],

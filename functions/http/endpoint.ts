@@ -153,9 +153,8 @@ function answered(
   count: CountAnswer | undefined,
 ): ProxyResult {
   const isQuiet = QUIET.has(word);
-  if (count) {
-    if (!count(word, event.pathParameters?.campaignId)) countQuiet(word);
-  } else if (isQuiet) countQuiet(word);
+  const isCounted = count?.(word, event.pathParameters?.campaignId) === true;
+  if (isQuiet && !isCounted) countQuiet(word);
   if (isQuiet) return answer;
   log("request", {
     route: event.routeKey,

@@ -1,10 +1,8 @@
-/**
- * DynamoDB for the laptop: dynalite as a process of its own. `--data DIR` keeps tables on disk.
- * Prints one line of JSON with its endpoint when it listens; ends with its parent.
- */
+/** DynamoDB for the laptop: dynalite as a process of its own. `--data DIR` keeps tables on disk. */
 import type { Server } from "node:http";
 import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
+import { runEmulator } from "../emulator.ts";
 
 const dynalite = createRequire(import.meta.url)("dynalite") as (options: object) => Server;
 
@@ -15,14 +13,4 @@ const server = dynalite({
   deleteTableMs: 0,
   updateTableMs: 0,
 });
-const stop = () => server.close(() => process.exit(0));
-process.on("SIGTERM", stop);
-process.on("SIGINT", stop);
-process.on("disconnect", () => process.exit(0));
-server.keepAliveTimeout = 60_000;
-server.listen(Number(values.port ?? 0), "127.0.0.1", () => {
-  const address = server.address();
-  const port = typeof address === "object" && address ? address.port : 0;
-  console.log(JSON.stringify({ endpoint: `http://127.0.0.1:${port}` }));
-  process.send?.({ ready: true });
-});
+runEmulator(server, values.port);
