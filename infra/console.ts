@@ -47,7 +47,8 @@ function upload(
 
 const names = readdirSync(built);
 const fileOf = (name: string) => ({ source: new $util.asset.FileAsset(join(built, name)) });
-// Kept when a later deployment has others: who has the page open may still ask for a part of it.
+// Kept when a later deployment has others: who has the page open may still ask for a part of it. Nothing removes them later: a rule
+// by age would take current files that have not changed for long, and a thousand builds cost less than a cent a month.
 const hashed = names.filter(isHashed).map((name) => upload(name, fileOf(name), { retainOnDelete: true }));
 const configFile = upload("config.json", { content: JSON.stringify(config) }, {});
 // The page comes last: it must not name what is not there yet.

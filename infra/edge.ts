@@ -10,8 +10,8 @@ import { gateway } from "./settings.ts";
  * stage has it, one's own as well: what it changes (caches, headers, addresses) should not be met in production for the first
  * time, and the minutes that it takes to come up are less than ElastiCache's, beside which it does. `sst dev` has none.
  *
- * What it keeps is said by the functions alone (`Cache-Control`): the documents of a campaign, a room, a board's top and a
- * product for a second, the OpenAPI document longer. Without such a word nothing is kept (`no-store` is what functions/http/
+ * What it keeps is said by the functions alone (`Cache-Control`): the documents of a campaign, a room and a product for a second,
+ * a board's top for a second and for five more while the next one is fetched, the OpenAPI document longer. Without such a word nothing is kept (`no-store` is what functions/http/
  * says of everything else), and the policy's times do not change that: 0 at least, 0 by default.
  *
  * CloudFront makes one request of several for the same key that arrive while the first is under way, which is what a crowd in
@@ -32,6 +32,9 @@ const KEPT_MOST_SECONDS = 60;
  * What makes two requests the same one. `Authorization`, so that an answer to one person can never be given to another, even if
  * a function forgot to say `no-store`; a page that asks for a public document should therefore leave its token out. `Origin`,
  * because the API's answer names the origin that may read it, and an answer without would be of no use to a page that has one.
+ *
+ * It is no protection: whoever sends a query, a token or an origin of their own with each request misses the cache with each.
+ * The API's limits bound that (docs/deploy.md, "The edge").
  */
 const apiCache = new aws.cloudfront.CachePolicy("ApiCache", {
   comment: `${named("api")}: what the functions allow, for a minute at most`,
@@ -94,6 +97,7 @@ const access = new aws.cloudfront.OriginAccessControl("ConsoleAccess", {
  * Everything that CloudFront can be told of (…/DeveloperGuide/HTTPStatusCodes.html). It keeps refusals for ten seconds unless it
  * is told otherwise, whatever their `Cache-Control` says, and a coupon that was not there a second ago is there now. Where a
  * function fails (5xx) and an old answer is still at hand, CloudFront goes on giving that one; `serverTime` tells its age.
+ * What CloudFront says itself (502, 504, 403, 400) is HTML: a page in its place would stand in the functions' place as well.
  */
 const REFUSALS = [400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504];
 

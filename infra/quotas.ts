@@ -85,7 +85,8 @@ export const costs = {
   confirmedWithinSeconds: { value: 60, source: "our promise" },
   /**
    * Requests a second that the edge itself makes for public documents, however many watch: each of its caches asks again when a
-   * second is over. A hundred caches with a crowd before them, and two documents, a campaign's and its room's.
+   * second is over. A hundred caches with a crowd before them, and two documents, a campaign's and its room's. Of people who mean
+   * no harm: a query or a token that nobody else sends is a miss each time, and only the API's own limits bound those.
    */
   edgeAsks: { value: 200, source: ASSUMED },
   /** How often a page of somebody who only watches asks for a public document. */

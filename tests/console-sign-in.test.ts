@@ -130,16 +130,17 @@ async function openProvider(keys: Keys) {
     }
   });
   mood.origin = origin;
-  return { server, origin, mood, asked, exchanged };
+  return { server, origin, mood, asked, exchanged, token: () => sign({ scope: "openid operator" }, "firstcome") };
 }
 
 /** The console's files as the edge serves them, and of the API what the first view asks. */
 async function openConsole(folder: string, keys: Keys, config: () => Record<string, unknown>) {
-  const api = { takesTokens: true };
+  const api = { takesTokens: true, tokens: [] as string[] };
   const { server, origin } = await listen(async (request, response) => {
     const { pathname } = new URL(request.url ?? "/", "http://127.0.0.1");
     if (pathname === "/campaigns") {
       const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? "")?.[1] ?? "";
+      api.tokens.push(token);
       const isGood = await jwtVerify(token, keys.publicKey, { audience: "firstcome" }).then(
         ({ payload }) => api.takesTokens && String(payload.scope).split(" ").includes("operator"),
         () => false,
@@ -188,6 +189,7 @@ describe.skipIf(isWithoutBrowser())("signing in to the console", () => {
   beforeEach(() => {
     config = { local: false, issuer: provider.origin, clientId: CLIENT };
     site.api.takesTokens = true;
+    site.api.tokens.length = 0;
     provider.asked.length = 0;
     provider.exchanged.length = 0;
   });
@@ -311,24 +313,105 @@ describe.skipIf(isWithoutBrowser())("signing in to the console", () => {
     });
   });
 
-  it("takes a pasted token where the console has no client at the issuer", async () => {
+  const paste = async (page: Page, token: string) => {
+    await page.getByLabel("Operator's token").fill(token);
+    await page.getByRole("button", { name: "Sign in", exact: true }).click();
+  };
+
+  it("takes a pasted token where the console has no client at the issuer, and sends it as it is", async () => {
+    config = { local: false, issuer: provider.origin };
+    const token = await provider.token();
+    await visit("", async (page) => {
+      await page.getByLabel("Operator's token").waitFor();
+      expect(await atIssuer(page).count()).toBe(0);
+      await paste(page, ` Bearer ${token}\n`);
+      await campaigns(page).waitFor();
+      await page.reload();
+      await campaigns(page).waitFor();
+    });
+    expect(new Set(site.api.tokens)).toEqual(new Set([token]));
+  });
+
+  it("says that a pasted text is no token, or that the API does not take it", async () => {
     config = { local: false, issuer: provider.origin };
     await visit("", async (page) => {
-      expect(await atIssuer(page).count()).toBe(0);
-      await page.getByLabel("Operator's token").fill("not-a-token");
-      await page.getByRole("button", { name: "Sign in" }).click();
+      // What cannot be in a header would never reach the API.
+      await paste(page, "토큰");
+      await fault(page).waitFor();
+      expect(await fault(page).getAttribute("data-fault")).toBe("no-token");
+      expect(site.api.tokens).toEqual([]);
+      await paste(page, "not-a-token");
       await page.getByText("Your sign-in has ended").waitFor();
+      expect(site.api.tokens).toContain("not-a-token");
+    });
+  });
+
+  it("keeps what was typed while somebody signs in again", async () => {
+    config = { local: false, issuer: provider.origin };
+    await visit("#/campaigns/new", async (page) => {
+      await paste(page, await provider.token());
+      await page.getByLabel("Id", { exact: true }).fill("autumn");
+      await page.getByLabel("Name").fill("Autumn");
+      await page.getByLabel("Stock").fill("60");
+      site.api.takesTokens = false;
+      await page.getByLabel("Name").press("Enter");
+      await page.getByText("Your sign-in has ended").waitFor();
+      expect(await page.getByLabel("Name").isVisible()).toBe(false);
+      site.api.takesTokens = true;
+      await paste(page, await provider.token());
+      await page.getByLabel("Name").waitFor();
+      expect(await page.getByLabel("Name").inputValue()).toBe("Autumn");
+    });
+  });
+
+  it("leaves nothing of the person in the tab after they signed out, as a shopper neither", async () => {
+    config = { local: false, issuer: provider.origin };
+    await visit("#/shop", async (page) => {
+      await page.goto(`${site.origin}/console/#/campaigns`);
+      await paste(page, await provider.token());
+      await campaigns(page).waitFor();
+      await page.goto(`${site.origin}/console/#/shop`);
+      await page.getByRole("button", { name: "As the one who is signed in" }).click();
+      await page.locator('[data-shopper="olga"]').waitFor();
+      await page.evaluate(() => sessionStorage.setItem("firstcome.line.door.olga.pass", "a-pass"));
+      await page.getByRole("button", { name: "Sign out" }).click();
+      await page.locator("[data-shopper]").waitFor({ state: "detached" });
+      expect(await page.evaluate(() => Object.keys(sessionStorage))).toEqual([]);
+    });
+  });
+
+  it("works in a browser that keeps nothing, and says where signing in needs that something is kept", async () => {
+    await visit("", async (page) => {
+      await page.addInitScript(() => {
+        Object.defineProperty(globalThis, "sessionStorage", {
+          get: () => {
+            throw new DOMException("Access is denied for this document.", "SecurityError");
+          },
+        });
+      });
+      await page.reload();
+      await atIssuer(page).click();
+      await fault(page).waitFor();
+      expect(await fault(page).getAttribute("data-fault")).toBe("forgetful");
+      await page.getByText("Sign in with a token").click();
+      await paste(page, await provider.token());
+      await campaigns(page).waitFor();
     });
   });
 
   it("loads what it needs to sign in only when somebody does", async () => {
     const loaded: string[] = [];
+    const isLoaded = () => loaded.some((url) => /\/console\/oidc-[A-Z0-9]{8}\.js$/.test(url));
     await visit("", async (page) => {
-      await atIssuer(page).waitFor();
       page.on("request", (request) => loaded.push(request.url()));
+      // From the first request on, in a tab that has kept nothing.
+      await page.reload();
+      await atIssuer(page).waitFor();
+      expect(loaded.some((url) => /\/console\/main-[A-Z0-9]{8}\.js$/.test(url))).toBe(true);
+      expect(isLoaded()).toBe(false);
       await atIssuer(page).click();
       await campaigns(page).waitFor();
     });
-    expect(loaded.some((url) => /\/console\/oidc-[A-Z0-9]{8}\.js$/.test(url))).toBe(true);
+    expect(isLoaded()).toBe(true);
   });
 });

@@ -13,7 +13,9 @@ import { type Deployment, expectedCapacity, refusals, refuseUnsafe } from "../in
 import { ownerOf } from "../infra/owner.ts";
 import { kindOf, type StageSizes, sizesOf, stages } from "../infra/stages.ts";
 import { consoleFiles } from "../local/console.ts";
+import { Findings } from "../local/infra/findings.ts";
 import { isUnexplained } from "../local/infra/judges/access.ts";
+import { cacheWordsIn } from "../local/infra/judges/cache-words.ts";
 import { mistakes } from "../local/infra/mistakes.ts";
 import { metricsIn, type Needs, needsOf } from "../local/infra/needs.ts";
 import { unwritten, writtenMetrics } from "../local/infra/watched.ts";
@@ -314,6 +316,53 @@ describe("alarms and dashboard", () => {
     const anchors = new Set(sections.map(runbookAnchor));
     const links = [...runbook.matchAll(/\]\(#([\w-]+)\)/g)].map(([, anchor = ""]) => anchor);
     expect(links.filter((anchor) => !anchors.has(anchor))).toEqual([]);
+  });
+});
+
+describe("the check", () => {
+  const differences = (found: unknown, wanted: unknown) => {
+    const findings = new Findings();
+    findings.alike("a.ts", "it", found, wanted);
+    expect(findings.checked).toBeGreaterThan(0);
+    return findings.lines;
+  };
+
+  test("finds nothing where two values are alike, in whatever order their members are", () => {
+    expect(differences({ a: [1, { b: "x" }], c: null }, { c: null, a: [1, { b: "x" }] })).toEqual([]);
+    expect(differences([], [])).toEqual([]);
+  });
+
+  test("finds what is other, what is missing and what nobody named, each with its place", () => {
+    expect(differences({ a: [{ b: 1 }] }, { a: [{ b: 2 }] })).toEqual(["a.ts: it.a[0].b is 1, not 2."]);
+    expect(differences({}, { a: 1 })).toEqual(["a.ts: it.a is nothing, not 1."]);
+    expect(differences({ a: 1, more: true }, { a: 1 })).toEqual(["a.ts: it.more is true, not nothing."]);
+    expect(differences({ a: [] }, { a: ["x"] })).toEqual(['a.ts: it.a[0] is nothing, not "x".']);
+    expect(differences({ a: ["x", "y"] }, { a: ["x"] })).toEqual(['a.ts: it.a[1] is "y", not nothing.']);
+    expect(differences({ a: "x" }, { a: ["x"] })).toHaveLength(1);
+    expect(differences({ a: {} }, { a: [] })).toHaveLength(1);
+    expect(differences(undefined, { a: 1 })).toHaveLength(1);
+  });
+
+  test.each([
+    'const it = { headers: { "Cache-Control": "public, max-age=60" } };',
+    "const it = { headers: { 'CACHE-CONTROL': word } };",
+    'headers["cache-control"] = word;',
+    'headers["cache" + "-control"] = word;',
+    'const it = { "CDN-Cache-Control": word };',
+    'const it = { "Surrogate-Control": "s-maxage=5" };',
+    "const it = { Expires: tomorrow };",
+    'const it = { "expires": tomorrow };',
+    'const a = { "cache-control": "no-store" }; const b = { "Cache-Control": word };',
+  ])("hears a word of caching however it is written: %s", (code) => {
+    expect(cacheWordsIn(code)).not.toEqual([]);
+  });
+
+  test.each([
+    'const it = { "cache-control": "no-store" };',
+    "/** What `Cache-Control` says: max-age. */ const it = 1; // expires: never",
+    "const it = { expiresAt: 1, expired: 2 };",
+  ])("takes nothing else for one: %s", (code) => {
+    expect(cacheWordsIn(code)).toEqual([]);
   });
 });
 

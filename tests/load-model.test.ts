@@ -1,12 +1,16 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { log, metrics } from "../functions/log.ts";
+import { recorder } from "../functions/spans/recorder.ts";
 import { capacity } from "../infra/capacity.ts";
 import { costs } from "../infra/quotas.ts";
 import { stages } from "../infra/stages.ts";
+import { Engine } from "../local/model/engine.ts";
 import { comeBy, type Event } from "../local/model/event.ts";
 import { Fleet } from "../local/model/fleet.ts";
 import { type KnobName, type Knobs, knobsOf, valuesOf } from "../local/model/knobs.ts";
 import { together } from "../local/model/latency.ts";
+import { bytesOf, LINES } from "../local/model/log-lines.ts";
 import { parseOptions, USAGE } from "../local/model/options.ts";
 import { type Plan, plansOf } from "../local/model/plan.ts";
 import { predict } from "../local/model/predict.ts";
@@ -43,6 +47,8 @@ function planOf(event: Event, name: string, some: Knobs = values): Plan {
 
 const run = (event: Event, name: string, some: Partial<Knobs> = {}) =>
   simulate(event, planOf(event, name), { ...values, ...some });
+
+const keysOf = (line: string) => Object.keys(JSON.parse(line));
 
 /** Who ended how, together; a crumb of a person is lost where fractions of people are added up. */
 function expectConserved(event: Event, { fates, issued, accepted, quantities, seconds }: Run): void {
@@ -168,6 +174,60 @@ describe("more never makes it worse", () => {
   });
 });
 
+describe("a primary", () => {
+  /** Steps of a tenth of a second: seconds of work, and what each second of it takes the network. */
+  function waits(works: readonly number[], sendingEach: number) {
+    const engine = new Engine(0.1);
+    return works.map((work) => {
+      engine.step(work, 1_000 * work, sendingEach * work);
+      return { wait: engine.meanWait, network: engine.networkWait, sent: engine.sent, backlog: engine.backlog };
+    });
+  }
+  const works = [0.05, 1.92, 0.01, 0.3, ...Array<number>(30).fill(0.02)];
+
+  test("sends what its thread has made: a network that is faster than the thread never adds a wait", () => {
+    const alone = waits(works, 0).map(({ wait }) => wait);
+    for (const sendingEach of [0.1, 0.5, 1]) {
+      const both = waits(works, sendingEach);
+      for (const [tick, wait] of both.map((it) => it.wait).entries()) expect(wait).toBeCloseTo(alone[tick] ?? 0, 9);
+      for (const { network, sent } of both) {
+        expect(network).toBeCloseTo(0, 9);
+        // A thread that works all the time asks its network for no more than this.
+        expect(sent).toBeLessThanOrEqual(sendingEach + 1e-9);
+      }
+    }
+  });
+
+  test("is as slow as the slower of the two, which overlap, and sends all that it makes", () => {
+    for (const sendingEach of [2, 5]) {
+      const both = waits([...works, ...Array<number>(200).fill(0)], sendingEach);
+      // Asked for all at once, the last reply has gone when the network is through with all of them: no thread's time comes on top.
+      const [first, , next] = both;
+      expect(first?.network).toBe(0);
+      const behind = 0.05 * sendingEach + 1.92 * sendingEach - 2 * 0.1;
+      expect(next?.wait).toBeGreaterThanOrEqual(behind);
+      expect(next?.wait).toBeLessThan(behind + 0.1);
+      const sum = (of: readonly number[]) => of.reduce((all, one) => all + one, 0);
+      expect(sum(both.map(({ sent }) => 0.1 * sent))).toBeCloseTo(sendingEach * sum(works), 6);
+      expect(both.at(-1)).toMatchObject({ wait: 0, backlog: 0 });
+    }
+  });
+
+  test("that is slowed down by its thread is named, and not its network", () => {
+    const event = eventOf(100_000, { users: 500_000 });
+    const { strains, redisGbitMost } = run(event, "prepared");
+    const named = strains.map(({ part }) => part);
+    expect(named).toContain("Redis, the campaign's primary");
+    expect(named).not.toContain("Redis, network");
+    // What one thread can make of buckets' replies in a second, and no more.
+    const { bucketMicros, bucketBytes } = values;
+    expect(redisGbitMost).toBeLessThanOrEqual((8 * bucketBytes) / bucketMicros / 1_000);
+    // With replies twenty times as long it is the network.
+    const longer = run(event, "prepared", { bucketBytes: 20 * bucketBytes });
+    expect(longer.strains.map(({ part }) => part)).toContain("Redis, network");
+  });
+});
+
 describe("beside the capacity gate", () => {
   const cases = [1_000, 10_000, 100_000];
 
@@ -286,6 +346,70 @@ describe("what is told", () => {
     expect(unpriced).toEqual([]);
     const larger = { ...plan, sizes: { ...plan.sizes, redis: { ...plan.sizes.redis, instance: "r7g.4xlarge" } } };
     expect(costOf(it, larger, values, REGION).unpriced).toEqual(["Redis nodes, r7g.4xlarge"]);
+  });
+
+  test("as cost grows with refusals, which are lines in the gateway's log", () => {
+    const event = eventOf(10_000, { users: 500_000 });
+    const plan = planOf(event, "as deployed");
+    const it = simulate(event, plan, values);
+    const logs = (of: Run) =>
+      costOf(of, plan, values, REGION).lines.find(({ what }) => what === "CloudWatch logs")?.quantity ?? 0;
+    const { refusedRequests } = it.quantities;
+    expect(refusedRequests).toBeGreaterThan(event.users);
+    const none: Run = { ...it, quantities: { ...it.quantities, refusedRequests: 0 } };
+    expect(logs(it) - logs(none)).toBeCloseTo((refusedRequests * values.refusedLogBytes) / 1e9, 9);
+    // A crowd that gives up at its first refusal is refused less often.
+    expect(logs(run(event, "as deployed", { tries: 1 }))).toBeLessThan(logs(it) / 2);
+    // Every line that is written has a price.
+    for (const lines of ["requests", "invocations", "requestLines", "answersLines", "spansLines"] as const) {
+      expect(it.quantities[lines]).toBeGreaterThan(0);
+      expect(logs({ ...it, quantities: { ...it.quantities, [lines]: 0 } })).toBeLessThan(logs(it));
+    }
+  });
+
+  test("as a container's lines are at most one a word and second, and no more than it had answers", () => {
+    const event = eventOf(10_000, { users: 500_000 });
+    const { quantities, seconds } = run(event, "as deployed");
+    const busySeconds = seconds.reduce((sum, { environments }) => sum + environments, 0);
+    expect(quantities.answersLines).toBeLessThanOrEqual(3 * busySeconds);
+    expect(quantities.spansLines).toBeLessThanOrEqual(busySeconds);
+    expect(quantities.spansLines).toBeLessThanOrEqual(quantities.invocations);
+    expect(quantities.requestLines).toBeCloseTo(10_000, 3);
+  });
+
+  test("as long as the lines are that the functions write", async () => {
+    const written: string[] = [];
+    const stdout = vi.spyOn(process.stdout, "write").mockImplementation((text) => written.push(String(text)) > 0);
+    try {
+      let elapsed = 0;
+      const { handle, wait } = recorder(
+        { everyMs: 1_000, many: 1, quietMs: 10_000 },
+        {
+          ...{ now: () => Date.now(), elapsed: () => elapsed, cpuMs: () => 0.3 * elapsed, loopMs: () => 0.4 * elapsed },
+          later: () => {},
+        },
+      );
+      const pass = (ms: number) => async () => {
+        elapsed += ms;
+      };
+      for (let index = 0; index < 60; index++) {
+        await handle(
+          async () => {
+            await wait("redis", pass(2.1));
+            await wait("queue", pass(21.9));
+          },
+          (figures) => log("spans", { function: "firstcome-production-issue-coupon", ...figures }),
+        );
+      }
+      metrics({ campaignId: "spring-sale-2026", word: "sold-out" }, { Answers: 123 }, Date.now());
+    } finally {
+      stdout.mockRestore();
+    }
+    const [spans = "", answers = ""] = written.map((line) => line.trim());
+    expect(keysOf(spans)).toEqual(keysOf(LINES.spans));
+    expect(Math.abs(bytesOf(spans) - bytesOf(LINES.spans))).toBeLessThan(0.1 * bytesOf(spans));
+    expect(keysOf(answers)).toEqual(keysOf(LINES.answers));
+    expect(bytesOf(answers)).toBe(bytesOf(LINES.answers));
   });
 
   test("as sensitivity is what the model says when it is run again", () => {

@@ -235,21 +235,26 @@ describe.skipIf(process.platform === "win32")("a load run", () => {
 case $last in
   k6/burst.js) echo '${summary({ holds: true, violations: [] })}' > .local/k6-burst.json ;;
   k6/soak.js) echo '${summary({ holds: false, violations: ["two coupons too many"] })}' > .local/k6-soak.json; exit 99 ;;
+  k6/stroll.js) echo '${summary({ holds: false, violations: [], unjudged: ["one: no answer"] })}' > .local/k6-stroll.json; exit 99 ;;
   *) exit 3 ;;
 esac`,
     });
     machine.write("k6/soak.js", headOf(""));
+    machine.write("k6/stroll.js", headOf(""));
     machine.write("k6/walk.js", headOf(""));
     // What was left by an earlier run is not taken for this one's.
     machine.write(".local/k6-walk.json", summary({ holds: true, violations: [] }));
     const { status, said } = await machine.run("all --rate 5");
     expect(status).toBe(99);
-    expect(machine.log().map((line) => line.split(" ").at(-1))).toEqual(["k6/burst.js", "k6/soak.js", "k6/walk.js"]);
+    expect(machine.log().map((line) => line.split(" ").at(-1))).toEqual([
+      ...["k6/burst.js", "k6/soak.js", "k6/stroll.js", "k6/walk.js"],
+    ]);
     expect(machine.starts()).toHaveLength(1);
     expect(said).toMatch(/^burst +\d+ s +0 +holds +as asked$/m);
     expect(said).toMatch(/^soak +\d+ s +99 +VIOLATED +as asked$/m);
+    expect(said).toMatch(/^stroll +\d+ s +99 +not judged +as asked$/m);
     expect(said).toMatch(/^walk +\d+ s +3 +not judged$/m);
-    expect(said).toMatch(/^ {2}soak: two coupons too many\n {2}walk: k6 ended with 3$/m);
+    expect(said).toMatch(/^ {2}soak: two coupons too many\n {2}stroll: one: no answer\n {2}walk: k6 ended with 3$/m);
   });
 
   test("starts a stack on a free port where none runs, also where one has left its file behind, and stops it", async () => {

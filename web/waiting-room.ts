@@ -129,7 +129,13 @@ export async function waitForTurn(waiting: Waiting): Promise<Turn> {
     for (let left = pollAfterMs; left > 0; left = dueAt - performance.now()) {
       await sleep(Math.min(left, watchMs), signal);
       if (left <= watchMs) continue;
-      const room = await call(visit, `${api}/rooms/${roomId}`, "GET", {}, dueAt - performance.now());
+      const room = await call(
+        visit,
+        `${api}/rooms/${encodeURIComponent(roomId)}`,
+        "GET",
+        {},
+        dueAt - performance.now(),
+      );
       if (room?.status === 200) tellFrom(ticket, room.body as Room);
     }
     // Backing off no longer than the room would let us wait between two polls keeps the place.
@@ -168,7 +174,7 @@ async function insist(visit: Visit, method: string, path: string, mostMs: number
       ...(ticket ? { "waiting-room-ticket": ticket } : {}),
       ...(pass ? { "waiting-room-pass": pass } : {}),
     };
-    const answer = await call(visit, `${api}/rooms/${roomId}/${path}`, method, headers, CALL_MS);
+    const answer = await call(visit, `${api}/rooms/${encodeURIComponent(roomId)}/${path}`, method, headers, CALL_MS);
     if (answer && answer.status < 500 && answer.status !== 429) return answer;
     const backoffMs = Math.min(mostMs, FIRST_BACKOFF_MS * 2 ** tries) * (0.5 + Math.random());
     await sleep(answer?.retryAfterMs || backoffMs, signal);

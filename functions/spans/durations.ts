@@ -21,6 +21,11 @@ export class Durations {
   #sumMs = 0;
   #maxMs = 0;
 
+  /** How many there are so far. */
+  get n(): number {
+    return this.#n;
+  }
+
   add(ms: number): void {
     const bucket = Math.round(Math.log2(Math.max(ms, LEAST_MS) / LEAST_MS) * PER_DOUBLING);
     const place = Math.min(bucket, BUCKETS - 1);

@@ -15,6 +15,12 @@ function secondsOf(duration) {
   return parts.reduce((sum, [, amount, name]) => sum + Number(amount) * unit[name], 0);
 }
 
+/**
+ * So long the run waits in the end, for each thing: until what is on its way is in the ledger, and what is away is back. What SQS
+ * did not take is sent again by a schedule of once a minute.
+ */
+export const SETTLE_SECONDS = numberOf("SETTLE", 150);
+
 /** A new name for what a run creates: two runs against one stack do not meet. */
 export const newName = (part) => `${part}-${Date.now().toString(36)}`;
 

@@ -1,7 +1,8 @@
 // Every VU signs in its own users, a batch at a time, and keeps their tokens to itself. Tokens returned by setup() would be
 // copied into each VU at its first iteration: 22,000 of them and 200 VUs took 1.6 GB, at the very moment of the opening.
+import { b64decode } from "k6/encoding";
 import exec from "k6/execution";
-import { mintTokens } from "./api.js";
+import { mintTokens, parse } from "./api.js";
 
 /** A batch that a VU fetches in mid-run because its own has run out. Small, since a user is waiting, and other VUs do the same. */
 const LATE_BATCH = 5;
@@ -23,6 +24,9 @@ const knownOf = (prefix) => {
 
 /** The name of a VU's nth user, from 1, so that anyone can find the first ones again. */
 export const userName = (prefix, vu, nth) => `${prefix}.${vu}.${nth}`;
+
+/** Whose token this is. */
+export const subjectOf = (token) => parse(b64decode(token.split(".")[1], "rawurl", "s"))?.sub;
 
 /** How long it takes to sign so many users in, before they come. */
 export const signInSeconds = (users) => 1 + Math.ceil(users / MINTED_PER_SECOND);

@@ -1,15 +1,15 @@
 // The opening: nearly everybody comes in the same seconds, and each asks once; a few ask again.
 import exec from "k6/execution";
 import { askForCoupon, createCampaign, mintTokens } from "../lib/api.js";
-import { couponsOf, judgeSample } from "../lib/campaigns.js";
-import { counterOf, gaugeOf, metricOf, rule } from "../lib/measures.js";
+import { sampleOf, wholeCouponsOf } from "../lib/campaigns.js";
+import { counterOf, metricOf, rule } from "../lib/measures.js";
 import { newName, spreadOf, vusFor } from "../lib/settings.js";
-import { crowdOf, nextToken, signInSeconds, userName } from "../lib/tokens.js";
+import { crowdOf, nextToken, signInSeconds, subjectOf, userName } from "../lib/tokens.js";
 import { tallyOf } from "../lib/words.js";
 
 const RAMP_SECONDS = 1;
-/** First users of so many VUs at most are looked up afterwards. */
-const SAMPLE_MOST = 300;
+/** So many first users of so many VUs at most are looked up afterwards. */
+const [SAMPLE_EACH, SAMPLE_MOST] = [3, 300];
 
 /**
  * @param repeats share of the users who ask twice
@@ -28,7 +28,7 @@ export function burst({
   const vus = vusFor({ rate, patientSeconds: 0.5 });
   const opensAfter = startSeconds ?? signInSeconds(users);
   const crowd = crowdOf({ verb: "signInForBurst", users, vus, seconds: opensAfter });
-  const coupons = couponsOf(part);
+  const coupons = wholeCouponsOf(part);
   const { told } = coupons;
   const tally = tallyOf(part, [
     "issued",
@@ -41,7 +41,10 @@ export function burst({
     "unavailable",
   ]);
   const replaysUnequal = counterOf(part, "replays_unequal");
-  const sampled = gaugeOf(part, "sampled");
+  const sample = sampleOf(part, (user) => {
+    const [nth, vu] = user.split(".").reverse().map(Number);
+    return vu <= SAMPLE_MOST && nth <= SAMPLE_EACH;
+  });
   const unanswered = counterOf(part, "users_unanswered");
 
   const signInForBurst = ({ campaignId }) => crowd.arrive(campaignId);
@@ -51,16 +54,24 @@ export function burst({
     const times = spreadOf(exec.scenario.iterationInTest) < repeats ? 2 : 1;
     let coupon;
     let isUnanswered = false;
+    const user = subjectOf(token);
     told.mayBe();
+    sample.mayBe(user);
     for (let turn = 0; turn < times; turn++) {
       const answer = tally.count(askForCoupon(campaignId, token));
       if (!answer.isFinal) isUnanswered = true;
       else if (coupon && !isReplay(answer, coupon)) replaysUnequal.add(1);
       coupon = coupon ?? answer.coupon;
     }
-    if (coupon) told.is();
-    else if (isUnanswered) unanswered.add(1);
-    else told.isNot();
+    if (coupon) {
+      told.is(coupon);
+      sample.is(user, coupon);
+    } else if (isUnanswered) {
+      unanswered.add(1);
+    } else {
+      told.isNot();
+      sample.isNot(user);
+    }
   }
 
   return {
@@ -90,6 +101,7 @@ export function burst({
       ...tally.rules,
       rule(metricOf(part, "replays_unequal"), "count==0", "second answers that differ from the first"),
       ...coupons.rules,
+      ...sample.rules,
     ],
     setUp(operatorToken) {
       const campaignId = newName(part);
@@ -98,10 +110,12 @@ export function burst({
     },
     judge(campaign, operatorToken, vusMost) {
       coupons.judge(operatorToken, campaign);
-      // Of users who came early, whose names are known; of a VU that has had none of this part nobody knows the name.
+      // Of users who came early, whose names are known; nobody knows which VUs have had some of this part.
       const vusKnown = Math.min(vusMost, SAMPLE_MOST);
-      const early = Array.from({ length: vusKnown }, (_, vu) => userName(campaign.campaignId, vu + 1, 1));
-      sampled.add(judgeSample(part, campaign, mintTokens(early)));
+      const names = Array.from({ length: vusKnown * SAMPLE_EACH }, (_, at) =>
+        userName(campaign.campaignId, 1 + Math.floor(at / SAMPLE_EACH), 1 + (at % SAMPLE_EACH)),
+      );
+      sample.judge(campaign, names, mintTokens(names));
     },
   };
 }

@@ -3,6 +3,7 @@ import { check } from "k6";
 import exec from "k6/execution";
 import { askAtOnce, createCampaign, mintTokens, readCoupons } from "../lib/api.js";
 import { couponsOf } from "../lib/campaigns.js";
+import { doubt, insistOnAll } from "../lib/doubts.js";
 import { counterOf, metricOf, rule } from "../lib/measures.js";
 import { arrivals, newName } from "../lib/settings.js";
 import { tallyOf } from "../lib/words.js";
@@ -36,6 +37,7 @@ export function oneUser({ rate, seconds, startSeconds, perUser }) {
   const unequal = counterOf(part, "replays_unequal");
   const limited = counterOf(part, "limited_too_early");
   const without = counterOf(part, "users_without");
+  const lookedUp = counterOf(part, "looked_up");
 
   /** Asks, and counts what is told of coupons. @returns the answers in the order of the asks */
   function askAll(kind, { campaignId }, asks) {
@@ -104,7 +106,9 @@ export function oneUser({ rate, seconds, startSeconds, perUser }) {
       ...tally.rules,
       rule(metricOf(part, "replays_unequal"), "count==0", "answers to the same ask that differ"),
       rule(metricOf(part, "limited_too_early"), "count==0", "repeats that were refused in place of a replay"),
-      rule(metricOf(part, "users_without"), "count<=0", "users who asked and have no coupon"),
+      rule(metricOf(part, "users_without"), "count<=0", "users who asked and have no coupon", "integrity", [
+        [metricOf(part, "looked_up"), `count==${Object.keys(kinds).length}`],
+      ]),
       ...Object.values(coupons).flatMap((its) => its.rules),
     ],
     setUp(operatorToken) {
@@ -121,7 +125,12 @@ export function oneUser({ rate, seconds, startSeconds, perUser }) {
       for (const [kind, most] of Object.entries(kinds)) {
         const { campaignId, tokens } = campaigns[kind];
         coupons[kind].judge(operatorToken, campaigns[kind]);
-        const theirs = readCoupons(campaignId, tokens);
+        const theirs = insistOnAll(tokens, (some) => readCoupons(campaignId, some));
+        if (theirs.includes(undefined)) {
+          doubt(part, `what ${kind} users have: it could not be read`);
+          continue;
+        }
+        lookedUp.add(1);
         check(
           theirs,
           {

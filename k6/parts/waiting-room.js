@@ -3,11 +3,12 @@
 import { check, sleep } from "k6";
 import exec from "k6/execution";
 import * as api from "../lib/api.js";
-import { couponsOf } from "../lib/campaigns.js";
+import { wholeCouponsOf } from "../lib/campaigns.js";
+import { doubt, insist } from "../lib/doubts.js";
 import { counterOf, gaugeOf, metricOf, rule } from "../lib/measures.js";
 import { arrivals, newName, spreadOf, vusFor } from "../lib/settings.js";
 import { crowdOf, nextToken, signInSeconds } from "../lib/tokens.js";
-import { tallyOf } from "../lib/words.js";
+import { readAnswer, tallyOf } from "../lib/words.js";
 
 const HEARTBEAT_SECONDS = 6;
 /** Who has not polled for so many heartbeats may lose the place. */
@@ -38,7 +39,7 @@ export function waitingRoom({ rate, seconds, startSeconds, abandons, ...wishes }
   const gracefulSeconds = Math.ceil(lineSeconds) + PATIENCE_SECONDS;
   const flow = { rate, seconds, startSeconds: opensAfter, patientSeconds: lineSeconds, gracefulSeconds };
   const crowd = crowdOf({ verb: "signInForRoom", users: people, vus: vusFor(flow), seconds: opensAfter });
-  const coupons = couponsOf(part);
+  const coupons = wholeCouponsOf(part);
   const { told } = coupons;
   const tally = tallyOf(part, ["issued", "accepted", "sold-out", "throttled", "paused", "recovering", "unavailable"]);
   const count = Object.fromEntries(
@@ -46,6 +47,8 @@ export function waitingRoom({ rate, seconds, startSeconds, abandons, ...wishes }
       ...["tickets", "admitted", "abandoned", "asleep", "without_ticket", "unserved"],
       ...[
         "numbers",
+        "numbers_found",
+        "numbers_unnoted",
         "numbers_sum",
         "numbers_squares",
         "numbers_changed",
@@ -91,6 +94,7 @@ export function waitingRoom({ rate, seconds, startSeconds, abandons, ...wishes }
         number = ticket.number;
         // Who has which number is known to each VU alone. Numbers that are 1, 2, 3, … have this sum and this sum of squares.
         count.tickets.add(1);
+        count.numbers_unnoted.add(-1);
         count.numbers.add(1);
         count.numbers_sum.add(number);
         count.numbers_squares.add(number * number);
@@ -103,7 +107,7 @@ export function waitingRoom({ rate, seconds, startSeconds, abandons, ...wishes }
     };
 
     /** Asks until it is answered: everything here may be asked again. */
-    const insist = (ask, statuses) => {
+    const untilAnswered = (ask, statuses) => {
       for (let tries = 0; tries < TRIES; tries++) {
         if (tries > 0) sleep(AGAIN_SECONDS);
         const askedAt = Date.now();
@@ -117,7 +121,9 @@ export function waitingRoom({ rate, seconds, startSeconds, abandons, ...wishes }
 
     return {
       take() {
-        const { ticket, askedAt } = insist(api.takeTicket, [200, 201]);
+        // Before it is asked for: who is cut off may have a number that nobody heard of.
+        count.numbers_unnoted.add(1);
+        const { ticket, askedAt } = untilAnswered(api.takeTicket, [200, 201]);
         if (!ticket) {
           count.without_ticket.add(1);
           return undefined;
@@ -127,7 +133,7 @@ export function waitingRoom({ rate, seconds, startSeconds, abandons, ...wishes }
         return ticket;
       },
       poll() {
-        const { response, ticket, askedAt } = insist(api.pollTicket, [200]);
+        const { response, ticket, askedAt } = untilAnswered(api.pollTicket, [200]);
         if (ticket && ticket.state !== "expired") {
           sentAt = askedAt;
           note(ticket);
@@ -148,7 +154,7 @@ export function waitingRoom({ rate, seconds, startSeconds, abandons, ...wishes }
     if (!pass) count.passes_missing.add(1);
     told.mayBe();
     const { coupon, isFinal } = tally.count(api.askForCoupon(campaignId, token, { pass }));
-    if (coupon) told.is();
+    if (coupon) told.is(coupon);
     else if (isFinal) told.isNot();
     sleep(INSIDE_SECONDS);
     tally.expect(api.leaveRoom(roomId, token), [204]);
@@ -174,7 +180,12 @@ export function waitingRoom({ rate, seconds, startSeconds, abandons, ...wishes }
     }
   }
 
-  const must = (name, condition, meaning, about) => rule(metricOf(part, name), condition, meaning, about);
+  const must = (name, condition, meaning, about, needs) => rule(metricOf(part, name), condition, meaning, about, needs);
+  const mustOfNumbers = (name, meaning) =>
+    must(name, "count==0", meaning, "integrity", [
+      [metricOf(part, "numbers_found"), "count>0"],
+      [metricOf(part, "numbers_unnoted"), "count==0"],
+    ]);
   return {
     ...{ name: part, verbs: { signInForRoom, visit, watch } },
     heading: `waiting-room: ${rate} people/s for ${seconds} s, ${admit}/s admitted, ${capacity} inside, stock ${stock}, ${Math.round(abandons * 100)} % abandon`,
@@ -203,9 +214,10 @@ export function waitingRoom({ rate, seconds, startSeconds, abandons, ...wishes }
       must("without_ticket", "count==0", "people who got no ticket", "load"),
       must("unserved", "count==0", "people who were not let in while they waited", "load"),
       must("admitted", "count>0", "people who were admitted", "load"),
-      must("numbers", "count==0", "tickets more or fewer than numbers were given"),
-      must("numbers_sum", "count==0", "numbers that were given twice or never: their sum is off"),
-      must("numbers_squares", "count==0", "numbers that were given twice or never: the sum of their squares is off"),
+      must("numbers_unnoted", "count==0", "people who may have a number that they never heard of", "judged"),
+      mustOfNumbers("numbers", "tickets more or fewer than numbers were given"),
+      mustOfNumbers("numbers_sum", "numbers that were given twice or never: their sum is off"),
+      mustOfNumbers("numbers_squares", "numbers that were given twice or never: the sum of their squares is off"),
       must("numbers_changed", "count==0", "people whose number changed"),
       must("places_worse", "count==0", "places that got worse without a reason"),
       must("places_lost", "count==0", "people who polled in time and lost their place"),
@@ -225,19 +237,33 @@ export function waitingRoom({ rate, seconds, startSeconds, abandons, ...wishes }
       const { roomId, campaignId } = campaign;
       // The last to come: all numbers before this one were given to somebody.
       const [token] = api.mintTokens([`${roomId}.last`]);
-      const given = api.parse(api.takeTicket(roomId, token).body).number - 1;
-      count.numbers.add(-given);
-      count.numbers_sum.add((-given * (given + 1)) / 2);
-      count.numbers_squares.add((-given * (given + 1) * (2 * given + 1)) / 6);
-      const refused = api.askForCoupon(campaignId, token);
-      check(
-        refused,
-        {
-          [`${part}: nobody gets a coupon without a pass`]: () =>
-            refused.status === 403 && refused.json("code") === "pass-required",
-        },
-        { kind: "integrity" },
-      );
+      const last = insist(() => {
+        const answer = api.takeTicket(roomId, token);
+        return [200, 201].includes(answer.status) ? api.parse(answer.body) : undefined;
+      });
+      if (last) {
+        const given = last.number - 1;
+        count.numbers.add(-given);
+        count.numbers_sum.add((-given * (given + 1)) / 2);
+        count.numbers_squares.add((-given * (given + 1) * (2 * given + 1)) / 6);
+        count.numbers_found.add(1);
+      } else {
+        doubt(part, "how many numbers were given: the room did not answer");
+      }
+      const refused = insist(() => {
+        const answer = api.askForCoupon(campaignId, token);
+        return readAnswer(answer).isFinal ? answer : undefined;
+      });
+      if (refused)
+        check(
+          refused,
+          {
+            [`${part}: nobody gets a coupon without a pass`]: () =>
+              refused.status === 403 && refused.json("code") === "pass-required",
+          },
+          { kind: "integrity" },
+        );
+      else doubt(part, "whether somebody gets a coupon without a pass: there was no answer");
       api.leaveRoom(roomId, token);
       coupons.judge(operatorToken, campaign);
     },

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { optionsOrStatus } from "../usage.ts";
 import { bundles } from "./bundles.ts";
 import { handler } from "./handler.ts";
 import { issue } from "./issue.ts";
@@ -49,18 +50,9 @@ Exit status: 0 measured (a bar that is missed is said, not punished), 1 could no
 
 /** Runs `npm run bench`. @returns the exit status */
 async function main(argv: readonly string[]): Promise<number> {
-  const parsed = parseOptions(
-    argv,
-    SECTIONS.map(({ name }) => name),
-  );
-  if ("help" in parsed) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
-  if ("mistake" in parsed) {
-    process.stderr.write(`${parsed.mistake}\n\n${USAGE}`);
-    return 2;
-  }
+  const names = SECTIONS.map(({ name }) => name);
+  const parsed = optionsOrStatus(parseOptions(argv, names), USAGE);
+  if ("status" in parsed) return parsed.status;
   const folder = mkdtempSync(join(tmpdir(), "firstcome-bench-"));
   let server: Server | undefined;
   const clean = async () => {

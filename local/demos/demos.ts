@@ -54,8 +54,10 @@ export function openDemos({ stackFile, api }: DemosTerms): Demos {
     const { main, options, words } = programs[name];
     const read = readPart(options, jsonOf(body), "body");
     if ("issues" in read) return problem(invalid(read.issues), randomUUID(), 0);
-    if (runs.get(name)?.isRunning()) {
-      return refusal("conflict", "It is running already", `One ${name} at a time: this one has not ended yet.`);
+    // They would take the machine from each other, and waits that were told honestly would then be wrong.
+    const other = [...runs].find(([, run]) => run.isRunning())?.[0];
+    if (other !== undefined) {
+      return refusal("conflict", "Another one is running", `One demo at a time: ${other} has not ended yet.`);
     }
     const run = openRun(main, words(read.value, stackFile));
     runs.set(name, run);

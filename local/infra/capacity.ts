@@ -12,7 +12,7 @@ with AWS's quotas and our own figures (infra/quotas.ts): nothing is measured, an
 
   --peak N              requests for a coupon in the busiest second (1000)
   --stock N             coupons (10000)
-  --watchers N          people who only look on (0): the edge answers them
+  --watchers N          people who only look on (0): the edge answers nearly all
   --region NAME         AWS region (ap-northeast-2)
   --warm N              environments of issue-coupon that are kept ready (0)
   --gateway-per-second N, --lambda-at-once N
@@ -68,7 +68,9 @@ function text({ watching, lines, breaksFirst }: Capacity): string {
   const edge =
     asked === 0
       ? []
-      : [`Of ${number(asked)} requests a second by those who look on, the edge passes on at most ${number(passedOn)}.`];
+      : [
+          `Of ${number(asked)} requests a second by those who look on, the edge passes on ${number(passedOn)}, while nobody goes round its caches.`,
+        ];
   return [...rows, "", ...edge, verdict, ...fixes].join("\n");
 }
 

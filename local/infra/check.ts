@@ -8,6 +8,7 @@ import { Findings } from "./findings.ts";
 import { Graph } from "./graph.ts";
 import { needed, permissions } from "./judges/access.ts";
 import { api, network } from "./judges/api.ts";
+import { cacheWords } from "./judges/cache-words.ts";
 import { consoleFiles } from "./judges/console.ts";
 import { edge } from "./judges/edge.ts";
 import { clock, functions, queueConsumers } from "./judges/functions.ts";
@@ -29,6 +30,7 @@ const JUDGES: readonly Judge[] = [
   api,
   network,
   edge,
+  cacheWords,
   consoleFiles,
   permissions,
   needed,

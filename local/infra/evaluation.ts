@@ -7,13 +7,16 @@ import { run } from "./platform.ts";
 /** Who signs the tokens, with the path that many issuers have. */
 export const ISSUER = "https://tokens.example.com/shop";
 
+/** Where the stage is. */
+export const REGION = "ap-northeast-2";
+
 /** What an owner would say in `.env.<stage>`, and the secrets: made up, so that a check depends on no file of this machine. */
 const environment = {
   FIRSTCOME_TOKEN_ISSUER: ISSUER,
   FIRSTCOME_CERTIFICATE: "",
   FIRSTCOME_TOKEN_AUDIENCES: "shop",
   FIRSTCOME_ALARM_EMAIL: "somebody@example.com",
-  FIRSTCOME_REGION: "ap-northeast-2",
+  FIRSTCOME_REGION: REGION,
   FIRSTCOME_EXPECTED_PEAK_PER_SECOND: "",
   SST_SECRET_CouponSecret: "a-secret",
   SST_SECRET_RoomKeys: "first:a-key",

@@ -89,7 +89,49 @@ export const mistakes: readonly Mistake[] = [
     title: "a bucket that every distribution of every account may read",
     file: "infra/edge.ts",
     edit: ["values: [distribution.nodes.distribution.arn]", 'values: ["*"]'],
-    says: /every distribution of every account/,
+    says: /bucket's policy\.statements\[0\]\.conditions\[0\]\.values\[0\] is "\*"/,
+  },
+  {
+    title: "a bucket that every distribution but ours may read",
+    file: "infra/edge.ts",
+    edit: ['test: "StringEquals"', 'test: "StringNotEquals"'],
+    says: /statements\[0\]\.conditions\[0\]\.test is "StringNotEquals"/,
+  },
+  {
+    title: "a bucket that is read without TLS only",
+    file: "infra/edge.ts",
+    edit: ['variable: "aws:SecureTransport", values: ["false"]', 'variable: "aws:SecureTransport", values: ["true"]'],
+    says: /statements\[1\]\.conditions\[0\]\.values\[0\] is "true"/,
+  },
+  {
+    title: "an entry to the console that stands nowhere",
+    file: "infra/edge.ts",
+    edit: ['functionAssociations: [{ eventType: "viewer-request", functionArn: entry.arn }],', ""],
+    says: /console's behaviours\[0\]\.functionAssociations is nothing/,
+  },
+  {
+    title: "answers of the API that do not ask for HTTPS",
+    file: "infra/edge.ts",
+    edit: ["responseHeadersPolicyId: apiHeaders.id,", ""],
+    says: /API's behaviour\.responseHeadersPolicyId is nothing/,
+  },
+  {
+    title: "tokens that the edge takes to somebody else",
+    file: "infra/edge.ts",
+    edit: ["domainName: api.url.apply((url) => new URL(url).host),", 'domainName: "evil.example",'],
+    says: /origins\[0\]\.domainName is "evil\.example"/,
+  },
+  {
+    title: "a copy for each visitor's cookies",
+    file: "infra/edge.ts",
+    edit: ['cookieBehavior: "none"', 'cookieBehavior: "all"'],
+    says: /cookiesConfig\.cookieBehavior is "all"/,
+  },
+  {
+    title: "headers that are listed for the cache key and not in it",
+    file: "infra/edge.ts",
+    edit: ['headerBehavior: "whitelist"', 'headerBehavior: "none"'],
+    says: /headersConfig\.headerBehavior is "none"/,
   },
   {
     title: "refusals that the edge keeps",
@@ -111,5 +153,20 @@ export const mistakes: readonly Mistake[] = [
       'body: { items: result.items.map(couponView) }, headers: { "cache-control": "public, max-age=1" } };',
     ],
     says: /lets caches keep/,
+  },
+  {
+    title: "a private answer that caches may keep, in other letters",
+    file: "functions/my-coupons.ts",
+    edit: [
+      "body: { items: result.items.map(couponView) } };",
+      'body: { items: result.items.map(couponView) }, headers: { "Cache-Control": "public, max-age=60" } };',
+    ],
+    says: /lets caches keep what is not for anyone: it says Cache-Control, max-age/,
+  },
+  {
+    title: "answers that caches may keep all together",
+    file: "functions/http/answer.ts",
+    edit: ['"cache-control": "no-store"', '"Cache-Control": ["public", "max-age=60"].join()'],
+    says: /lets caches keep what is not for anyone/,
   },
 ];

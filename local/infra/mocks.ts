@@ -8,6 +8,9 @@ export interface Asked {
 
 export const ACCOUNT = "123456789012";
 
+/** The API's own host. */
+export const API_HOST = "api.example";
+
 /**
  * Outputs of a resource. Addresses are made from logical names, which have no random part: SST names some resources by a hash of
  * another's address, and two evaluations must be alike.
@@ -35,7 +38,7 @@ export function outputsOf({ type, name, inputs }: Asked, region: string): Record
     case "aws:dynamodb/table:Table":
       return { ...outputs, name, arn: arn("dynamodb", `table/${name}`) };
     case "aws:apigatewayv2/api:Api":
-      return { ...outputs, apiEndpoint: "https://api.example", executionArn: arn("execute-api", name) };
+      return { ...outputs, apiEndpoint: `https://${API_HOST}`, executionArn: arn("execute-api", name) };
     case "aws:elasticache/replicationGroup:ReplicationGroup": {
       const clusterEnabled = inputs.clusterMode === "enabled";
       const endpoints = { configurationEndpointAddress: "redis.example", primaryEndpointAddress: "redis.example" };

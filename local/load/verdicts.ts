@@ -4,7 +4,11 @@ import * as z from "zod/mini";
 /** What a script's summary says of itself; see `k6/lib/script.js`. */
 const summarySchema = z.object({
   load: z.object({ asAsked: z.boolean(), faults: z.array(z.string()) }),
-  integrity: z.object({ holds: z.boolean(), violations: z.array(z.string()) }),
+  integrity: z.object({
+    holds: z.boolean(),
+    violations: z.array(z.string()),
+    unjudged: z._default(z.array(z.string()), []),
+  }),
 });
 
 /** How one of several scripts went. */
@@ -29,9 +33,9 @@ export function readVerdict(file: string, run: Pick<Verdict, "script" | "status"
   const { integrity, load } = summary;
   return {
     ...run,
-    integrity: integrity.holds ? "holds" : "VIOLATED",
+    integrity: integrity.violations.length > 0 ? "VIOLATED" : integrity.holds ? "holds" : "not judged",
     load: load.asAsked ? "as asked" : "NOT AS ASKED",
-    why: [...integrity.violations, ...load.faults],
+    why: [...integrity.violations, ...integrity.unjudged, ...load.faults],
   };
 }
 

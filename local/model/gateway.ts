@@ -18,9 +18,10 @@ export interface Through {
   /** Requests that get to Lambda, and of those the ones that get to a function. */
   readonly passed: Readonly<Record<"issue" | "take" | "poll", number>>;
   readonly reached: Readonly<Record<"issue" | "take" | "poll", number>>;
-  /** Requests that the edge takes, and that pass the gateway, documents included. */
+  /** Requests that the edge takes, and that pass the gateway, or are refused by it, documents included. */
   readonly edgeRequests: number;
   readonly requests: number;
+  readonly refusedRequests: number;
   readonly refusedBy: Readonly<Record<"edge" | "route" | "gateway" | "perSecond", number>>;
 }
 
@@ -42,15 +43,18 @@ export function throughGateway(asked: Asked, plan: Plan, knobs: Knobs, tickSecon
     poll: past(poll) * byAccount,
   };
 
+  const refusedByRoute = (issue + take + poll) * byEdge - past(issue) - past(take) - past(poll);
+  const refusedByAccount = through * (1 - byAccount);
   const calls = passed.issue + passed.take + passed.poll;
   const byRate = least(knobs.requestsPerEnvironment * plan.lambdaAtOnce * tickSeconds, calls);
   return {
     ...{ byEdge, passed, edgeRequests: atEdge * byEdge, requests: through * byAccount },
+    refusedRequests: refusedByRoute + refusedByAccount,
     reached: { issue: passed.issue * byRate, take: passed.take * byRate, poll: passed.poll * byRate },
     refusedBy: {
       edge: atEdge * (1 - byEdge),
-      route: (issue + take + poll) * byEdge - past(issue) - past(take) - past(poll),
-      gateway: through * (1 - byAccount),
+      route: refusedByRoute,
+      gateway: refusedByAccount,
       perSecond: calls * (1 - byRate),
     },
   };

@@ -1,4 +1,5 @@
 import { costs, quotasOf } from "../../infra/quotas.ts";
+import { bytesOf, LINES } from "./log-lines.ts";
 import { measured, type UnitName, units } from "./units.ts";
 
 /**
@@ -15,6 +16,11 @@ export interface Knob {
 
 const MEASURED = `measured ${measured.on}: ${measured.command}`;
 const ASSUMED = "assumed";
+const WRITTEN = "length of the line in local/model/log-lines.ts";
+
+function line(name: keyof typeof LINES, what: string): Knob {
+  return { value: bytesOf(LINES[name]), unit: "bytes", what, source: WRITTEN };
+}
 
 function unit(name: UnitName): Knob {
   return { ...units[name], source: MEASURED };
@@ -123,7 +129,12 @@ export function knobsOf(region: string) {
     },
     tries: { value: 20, unit: "times", what: "somebody asks before giving up", source: ASSUMED },
     answerBytes: { value: 1_000, unit: "bytes", what: "of an answer with its headers", source: ASSUMED },
-    logBytes: { value: 400, unit: "bytes", what: "of Lambda's own log lines of a request", source: ASSUMED },
+    passedLogBytes: line("passed", "API Gateway's log line of a request that it passed on"),
+    refusedLogBytes: line("refused", "API Gateway's log line of a request that it refused"),
+    invocationLogBytes: line("invocation", "Lambda's three log lines of an invocation"),
+    requestLogBytes: line("request", "function's log line of a coupon or a ticket"),
+    answersLogBytes: line("answers", "function's log line of one word, for each second and container"),
+    spansLogBytes: line("spans", "function's log line of where its time went, for each container"),
     eventHours: {
       value: 1,
       unit: "h",

@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { machineLine } from "../bench/machine.ts";
 import { openProgress } from "../bench/progress.ts";
 import { table, times } from "../bench/table.ts";
+import { optionsOrStatus } from "../usage.ts";
 import { measureUnits } from "./measure.ts";
 import { parseOptions, USAGE } from "./options.ts";
 import { predict } from "./predict.ts";
@@ -33,15 +34,8 @@ async function measureHere(file: string | undefined): Promise<void> {
 
 /** @returns the exit status */
 async function main(argv: readonly string[]): Promise<number> {
-  const parsed = parseOptions(argv);
-  if ("help" in parsed) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
-  if ("mistake" in parsed) {
-    process.stderr.write(`${parsed.mistake}\n\n${USAGE}`);
-    return 2;
-  }
+  const parsed = optionsOrStatus(parseOptions(argv), USAGE);
+  if ("status" in parsed) return parsed.status;
   const { options } = parsed;
   try {
     if (options.measure) await measureHere(options.json);

@@ -59,14 +59,14 @@ const prices = {
     virginia: 0.01,
     per: 10_000,
     unit: "10,000 CloudFront requests",
-    source: "assumed: AWS's table was not to be read",
+    source: "infracost's price table; AWS's own was not to be read",
   },
   edgeGigabytes: {
     seoul: 0.12,
     virginia: 0.085,
     per: 1,
     unit: "GB from CloudFront",
-    source: "aws.amazon.com/cloudfront/pricing",
+    source: "aws.amazon.com/cloudfront/pricing, a stored copy",
   },
 } as const satisfies Record<string, Price>;
 
@@ -88,6 +88,18 @@ export interface CostLine {
   readonly source: string;
 }
 
+/** What all parts write in the log. */
+function logBytes(it: Quantities, knobs: Knobs): number {
+  return (
+    it.requests * knobs.passedLogBytes +
+    it.refusedRequests * knobs.refusedLogBytes +
+    it.invocations * knobs.invocationLogBytes +
+    it.requestLines * knobs.requestLogBytes +
+    it.answersLines * knobs.answersLogBytes +
+    it.spansLines * knobs.spansLogBytes
+  );
+}
+
 /** What an event costs, the dearest first. Nodes that have no price here are left out, and named. */
 export function costOf(
   run: Run,
@@ -107,7 +119,7 @@ export function costOf(
     readyGigabyteSeconds: ["Lambda, kept ready", ready * gigabytes * eventSeconds],
     queueCalls: ["SQS", it.queueCalls],
     ledgerWrites: ["DynamoDB", it.ledgerWrites],
-    logGigabytes: ["CloudWatch logs", (it.invocations * knobs.logBytes) / 1e9],
+    logGigabytes: ["CloudWatch logs", logBytes(it, knobs) / 1e9],
     edgeRequests: ["CloudFront, requests", it.edgeRequests],
     edgeGigabytes: ["CloudFront, answers", (it.edgeRequests * knobs.answerBytes) / 1e9],
   };

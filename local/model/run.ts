@@ -35,7 +35,13 @@ export interface Quantities {
   /** Requests that passed the gateway, and all that the edge took. */
   readonly requests: number;
   readonly edgeRequests: number;
+  /** Requests that the gateway refused: not billed, but each a line in its log. */
+  readonly refusedRequests: number;
   readonly invocations: number;
+  /** Lines that functions write: of single requests, of words answered in a second, and of where a container's time went. */
+  readonly requestLines: number;
+  readonly answersLines: number;
+  readonly spansLines: number;
   readonly busySeconds: number;
   readonly coldSeconds: number;
   readonly queueCalls: number;

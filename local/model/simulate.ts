@@ -105,6 +105,7 @@ class Opening {
     }
     book.used.edgeRequests += through.edgeRequests;
     book.used.requests += through.requests;
+    book.used.refusedRequests += through.refusedRequests;
     const read = this.#reading * through.byEdge;
     this.#reading -= read;
     book.answer(0, read, at + TICK);
@@ -175,17 +176,23 @@ class Opening {
     // Environments that are all busy are short of what they wait for, where that takes longer than their work.
     const waitsForQueue = this.#sendWait > knobs.issueSeconds;
     const waitsForRedis = this.#engine.meanWait > knobs.issueSeconds;
-    const isFull = waitsForQueue ? PARTS.sqs : waitsForRedis ? PARTS.redis : PARTS.atOnce;
+    const isFull = waitsForQueue ? PARTS.sqs : waitsForRedis ? this.#slowerInRedis : PARTS.atOnce;
     for (const { refusedByRamp, refusedByAccount, warm, started, begun } of [atIssue, atTake, atPoll]) {
       book.strain(waitsForQueue ? PARTS.sqs : PARTS.ramp, refusedByRamp, at);
       book.strain(isFull, refusedByAccount, at);
       book.used.coldSeconds += begun * knobs.coldSeconds;
       book.used.invocations += warm + started;
+      book.spoken.invocations += warm + started;
     }
     const all = sum(fleets.map(({ size }) => size));
     book.most.environments = Math.max(book.most.environments, all);
     book.now.environments = Math.max(book.now.environments, all);
     return { atIssue, atTake, atPoll, ticketSeconds };
+  }
+
+  /** What a wait for Redis is for, mostly. */
+  get #slowerInRedis() {
+    return 2 * this.#engine.networkWait > this.#engine.meanWait ? PARTS.network : PARTS.redis;
   }
 
   /** Memory, Redis and SQS. Allotments, of a room as of a campaign, share a primary's calls evenly. */
@@ -217,7 +224,6 @@ class Opening {
     const gigabits = (BITS * (calls * REPLY_BYTES + learning * filterBytes)) / shards / 1e9;
     const { burstGbit } = this.#node;
     engine.step(seconds / shards, calls / shards, gigabits / burstGbit);
-    if (gigabits / TICK > burstGbit) book.strain(PARTS.network, learning, at);
 
     // Who waits longer than a command may take is told 503. Redis does the work all the same; what it decided is not followed up here.
     const isLate = engine.meanWait > COMMAND_SECONDS;
@@ -225,7 +231,7 @@ class Opening {
     const losers = isLate ? 0 : toRedis - winning;
     const late = isLate ? toRedis : 0;
     const lateTickets = isLate ? tickets : 0;
-    book.strain(PARTS.redis, late + lateTickets, at);
+    book.strain(this.#slowerInRedis, late + lateTickets, at);
     if (!isLate) this.#memory.learn(learning);
     this.#stock -= winners;
     if (this.#stock < 1e-6) this.#stock = 0;
@@ -235,6 +241,10 @@ class Opening {
     this.#sendWait = sent.waitSeconds;
     book.strain(PARTS.sqs, sent.accepted, at);
     book.answer(winners, fromMemory + losers, at + TICK);
+    book.spoken.won += winners;
+    book.spoken.soldOut += fromMemory + losers;
+    book.spoken.late += late;
+    book.lines.requestLines += winners + tickets - lateTickets;
     book.told.issued += sent.issued;
     book.told.accepted += sent.accepted;
     book.told.memory += fromMemory;
@@ -250,7 +260,7 @@ class Opening {
     if (served > 0) this.#busyMean = Math.max(1e-6, busy / served);
     book.used.busySeconds += busy;
     const { most, now } = book;
-    most.redisGbit = Math.max(most.redisGbit, gigabits / TICK);
+    most.redisGbit = Math.max(most.redisGbit, engine.sent * burstGbit);
     most.redisWaitMs = Math.max(most.redisWaitMs, engine.meanWait * 1_000);
     most.queued = Math.max(most.queued, confirmations.queued);
     now.redisBusy += engine.busy * TICK;
@@ -279,6 +289,7 @@ class Opening {
       ...{ environmentsMost: most.environments, queuedMost: most.queued, strains: book.strains, seconds },
       quantities: {
         ...book.used,
+        ...book.lines,
         // Each confirmation is sent once; ten are received and deleted by a call each.
         queueCalls: confirmations.confirmed + 2 * confirmations.batches,
         ledgerWrites: confirmations.confirmed * costs.writesPerCoupon.value,

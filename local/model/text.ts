@@ -159,11 +159,12 @@ ${sensitivityText(it)}
 
 export const CLOSING = `How it is counted: ticks of a tenth of a second, people as flows. The first second is even, then ever fewer come. A request passes
 the edge, its route's limit and the account's, finds an environment or starts one as fast as the ramp allows, then Redis: a queue for
-each primary, M/D/1 within a tick, and what is left over waits. Who waits longer than ${limits.redisCommandMs} ms is told 503; Redis does the work all the
-same, and what it decided is not followed up. A winner's message waits for SQS ${limits.queueBudgetMs / 1_000} s at most; then 202, and the sweep a minute after the
-opening. Who is refused for a passing reason asks again. With a room, people take a ticket and poll; who is in line when nothing is
-left reads so in the campaign's public document. "Prepared" is what the gate asks for, twice where retries come on top, and, as Lambda
-takes ten requests a second for each environment, as many environments as that needs.
+each primary, M/D/1 within a tick, and what is left over waits; its network sends what its thread has made. Who waits longer than
+${limits.redisCommandMs} ms is told 503; Redis does the work all the same, and what it decided is not followed up. A winner's message waits for SQS
+${limits.queueBudgetMs / 1_000} s at most; then 202, and the sweep a minute after the opening. Who is refused for a passing reason asks again. With a room,
+people take a ticket and poll; who is in line when nothing is left reads so in the campaign's public document. "Prepared" is what the
+gate asks for, twice where retries come on top, and, as Lambda takes ten requests a second for each environment, as many environments
+as that needs.
 
 Not validated by anything: all that is AWS's. Times of Lambda, API Gateway and SQS, the ramp, ElastiCache's arm64 and TLS, whether
 quotas can be raised so far, how long a network's burst lasts. Validated on this machine: how many scripts a rush makes of so many

@@ -1,6 +1,7 @@
 import type * as z from "zod/mini";
 import type { RefusalWord } from "../../core/words.ts";
 import type { Contract } from "../../functions/contract/contract.ts";
+import { heard, unheard } from "./connection.ts";
 
 /** The console's one way to the API, typed by the API's own contracts; of those only the types get into the page. */
 
@@ -19,7 +20,7 @@ export class Problem extends Error {
     this.status = status;
     this.code = document.code ?? (status === 401 ? "unauthorized" : status === 429 ? "throttled" : "unavailable");
     this.requestId = document.requestId;
-    this.retryAfterSeconds = retryAfter === null ? undefined : Number(retryAfter);
+    this.retryAfterSeconds = secondsOf(retryAfter);
     this.issues = document.issues ?? [];
   }
 }
@@ -28,6 +29,13 @@ export interface Issue {
   readonly in: string;
   readonly path: string;
   readonly message: string;
+}
+
+/** The seconds of a `Retry-After`, which may be a time as well (RFC 9110). */
+function secondsOf(retryAfter: string | null): number | undefined {
+  if (retryAfter === null || retryAfter.trim() === "") return undefined;
+  const seconds = /^\s*\d+\s*$/.test(retryAfter) ? Number(retryAfter) : (Date.parse(retryAfter) - Date.now()) / 1_000;
+  return Number.isFinite(seconds) ? Math.max(0, seconds) : undefined;
 }
 
 interface ProblemDocument {
@@ -40,14 +48,20 @@ interface ProblemDocument {
 
 /** No answer came: the network, the server, or the time. What was asked for may have happened all the same. */
 export class Unreachable extends Error {
-  constructor(cause: unknown) {
+  /** Whether something was to be done, and not only to be read. */
+  readonly mayHaveHappened: boolean;
+
+  constructor(cause: unknown, mayHaveHappened = false) {
     super(cause instanceof Error ? cause.message : String(cause), { cause });
     this.name = "Unreachable";
+    this.mayHaveHappened = mayHaveHappened;
   }
 }
 
-/** API Gateway itself gives up after 30 s; an operator who waits for more than ten wants to hear why. */
+/** Whoever waits for a document for more than ten seconds wants to hear why, in milliseconds. */
 const PATIENCE_MS = 10_000;
+/** What is done goes on until it is done, or until API Gateway gives up after 30 s and says so. */
+const ACTION_PATIENCE_MS = 31_000;
 
 /** What a contract answers with, whichever success it is. */
 export type AnswerOf<C extends Contract> = z.output<
@@ -59,7 +73,12 @@ export interface Ask {
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  /** How long an answer is waited for, in milliseconds; by default as long as the API may take. */
+  readonly patienceMs?: number;
 }
+
+/** What a header can carry. All else would never be sent, and is no token of anybody. */
+export const isTokenLike = (text: string): boolean => /^[\x21-\x7e]+$/.test(text);
 
 /** Seconds. Public documents are kept for one; what is much older is a copy that the edge gives while the API fails. */
 const AGE_MOST = 5;
@@ -82,7 +101,10 @@ export async function hear<T>(
   asked: Ask = {},
 ): Promise<{ readonly status: number; readonly body: T }> {
   const { token, body, headers, signal } = asked;
-  const timeout = AbortSignal.timeout(PATIENCE_MS);
+  if (token && !isTokenLike(token)) throw new Problem(401, { detail: "This is no token." }, null);
+  const isAction = method !== "GET";
+  const timeout = AbortSignal.timeout(asked.patienceMs ?? (isAction ? ACTION_PATIENCE_MS : PATIENCE_MS));
+  const askedAt = performance.now();
   let response: Response;
   let text: string;
   try {
@@ -100,17 +122,26 @@ export async function hear<T>(
     });
     text = await response.text();
   } catch (error) {
-    throw new Unreachable(error);
+    // Whoever has stopped waiting has learned nothing of the API; nor have the console's own files, which come from elsewhere.
+    if (!signal?.aborted && isApi(path)) unheard(askedAt);
+    throw new Unreachable(error, isAction);
   }
   const age = Number(response.headers.get("age") ?? 0);
   if (age > AGE_MOST) throw new Unreachable(`only a copy came, ${age} s old`);
   const json = parse(text);
+  // No answer of this API, though of something between: a proxy, or a network that wants to be signed in to.
+  if (response.ok && response.status !== 204 && json === undefined) {
+    throw new Unreachable("what came is no JSON", isAction);
+  }
+  if (isApi(path)) heard();
   // The health document says with 503 what is wrong: that is its answer and no refusal.
   const isProblem = response.headers.get("content-type")?.startsWith("application/problem+json");
   if (response.ok || (json !== undefined && !isProblem && path === "/health"))
     return { status: response.status, body: json as T };
   throw new Problem(response.status, (json ?? {}) as Partial<ProblemDocument>, response.headers.get("retry-after"));
 }
+
+const isApi = (path: string): boolean => path.startsWith("/");
 
 function parse(text: string): unknown {
   try {

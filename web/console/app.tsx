@@ -1,11 +1,11 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useErrorBoundary, useRef } from "preact/hooks";
+import { lostSince } from "./connection.ts";
 import { clock } from "./format.ts";
 import { choose, LANGUAGES, type Language, language } from "./language.ts";
 import { lazy } from "./parts/lazy.tsx";
-import { lostSince } from "./poll.ts";
 import { type Route, route, to } from "./route.ts";
-import { config, configTrouble, open, signOut, token } from "./session.ts";
+import { config, configTrouble, hasEnded, open, signOut, token } from "./session.ts";
 import { t } from "./texts/shell.ts";
 import { choice, chooseTheme, THEMES, type Theme } from "./theme.ts";
 import { Campaigns } from "./views/campaigns.tsx";
@@ -29,9 +29,13 @@ const view = {
 /** Places that need no operator: whoever tries the shopper's page elsewhere than on the laptop brings a shopper's token. */
 const OPEN = new Set(["shop"]);
 
+/** As the API takes ids. Any other text in an address would lead to another document than the one that it seems to name. */
+const ID = /^[a-z0-9-]{1,64}$/;
+
 /** The view of an address. A thing whose id is `new` cannot be told from the form for a new one, and is reached through its form. */
 function viewOf({ steps, query }: Route): ComponentChildren {
   const [place = "campaigns", id, act] = steps;
+  if (id !== undefined && !ID.test(id)) return <p>{t("no-such-view")}</p>;
   switch (place) {
     case "campaigns":
       if (id === undefined) return <Campaigns />;
@@ -52,26 +56,44 @@ function viewOf({ steps, query }: Route): ComponentChildren {
     case "shop":
       return <view.shop campaignId={query.get("campaign") ?? undefined} />;
     case "demos":
-      return <view.demos />;
+      return config.value?.local ? <view.demos /> : <p>{t("no-such-view")}</p>;
     default:
       return <p>{t("no-such-view")}</p>;
   }
 }
 
-function Nav({ place }: { place: string }) {
-  const places = [
-    "campaigns",
-    "rooms",
-    "boards",
-    "signals",
-    "letters",
-    "shop",
+/** Keeps the frame when a view fails: a document of a newer API, say, than this page was made for. Mended by going elsewhere. */
+function Guarded({ children }: { children: ComponentChildren }) {
+  const [fault] = useErrorBoundary((error) => reportError(error));
+  if (fault === undefined) return <>{children}</>;
+  return (
+    <div role="alert" data-fault="view">
+      <p>{t("view-failed")}</p>
+      <button type="button" onClick={() => location.reload()}>
+        {t("reload")}
+      </button>
+    </div>
+  );
+}
+
+/** What the browser's tab and its history say. */
+function titleOf([place = "campaigns", id]: readonly string[]): string {
+  const known = placesOf().find((it) => it === place);
+  if (known === undefined) return t("title");
+  return [...(id !== undefined && ID.test(id) && id !== "new" ? [id] : []), t(known), t("title")].join(" · ");
+}
+
+const placesOf = () =>
+  [
+    ...(["campaigns", "rooms", "boards", "signals", "letters", "shop"] as const),
     ...(config.value?.local ? (["demos"] as const) : []),
   ] as const;
+
+function Nav({ place }: { place: string }) {
   return (
     <nav aria-label={t("views")}>
       <ul>
-        {places.map((it) => (
+        {placesOf().map((it) => (
           <li key={it}>
             <a href={to(it)} aria-current={it === place ? "page" : undefined}>
               {t(it)}
@@ -138,8 +160,19 @@ function Content() {
     );
   }
   if (!config.value) return <p class="quiet">{t("loading")}</p>;
-  if (token.value === undefined && !OPEN.has(steps[0] ?? "")) return <view.signIn />;
-  return <>{viewOf(route.value)}</>;
+  const isIn = token.value !== undefined || OPEN.has(steps[0] ?? "");
+  // Whoever must sign in again finds the view as it was, with all that was typed into it.
+  const isKept = isIn || hasEnded.value;
+  return (
+    <>
+      {!isIn && <view.signIn />}
+      {isKept && (
+        <div hidden={!isIn}>
+          <Guarded key={steps.join("/")}>{viewOf(route.value)}</Guarded>
+        </div>
+      )}
+    </>
+  );
 }
 
 /** The frame: where one is, whether it is live, and the view. */
@@ -153,8 +186,8 @@ export function App() {
     open();
   }, []);
   useEffect(() => {
-    document.title = t("title");
-  }, [language.value]);
+    document.title = titleOf(steps);
+  }, [language.value, address, config.value]);
   // Whoever reads the page by ear or keyboard is taken to the new view, as a page of its own would do it.
   useEffect(() => {
     if (!isFirst.current) main.current?.focus();

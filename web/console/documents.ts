@@ -35,6 +35,7 @@ export type Rankings = AnswerOf<typeof showRankings>;
 /** GET /ops/campaigns/{campaignId}: how far the ledger is behind. */
 export interface Watched {
   readonly campaignId: string;
+  readonly state: Campaign["state"];
   readonly at: string;
   readonly pending: number;
   readonly confirmed: number;

@@ -28,8 +28,9 @@ export function isReturn(): boolean {
  * - `foreign`: the answer does not belong to a sign-in that began in this tab
  * - `unreachable`: the issuer did not answer, or does not let this page ask it
  * - `unfit`: it answered with something that is no OIDC, or not what was asked for
+ * - `forgetful`: the browser keeps nothing for this page, so that no answer could be told from a foreign one
  */
-export type FaultKind = "refused" | "foreign" | "unreachable" | "unfit";
+export type FaultKind = "refused" | "foreign" | "unreachable" | "unfit" | "forgetful";
 
 export class SignInFault extends Error {
   readonly kind: FaultKind;

@@ -30,9 +30,12 @@ type Facts = Readonly<Record<string, string | number>>;
 /**
  * The words of one part of the page in every language. A word that lacks a language does not compile.
  *
- * @returns gives a word in the page's language; `{name}` in it is replaced by the fact of that name
+ * @returns gives a word in the page's language; `{name}` in it is replaced by the fact of that name. What a newer API says, and this
+ *   page has no word for, stands as it is.
  */
 export function words<const K extends string>(texts: { en: Record<K, string>; ko: Record<NoInfer<K>, string> }) {
   return (key: K, facts: Facts = {}): string =>
-    texts[language.value][key].replaceAll(/\{(\w+)\}/g, (_, name: string) => String(facts[name] ?? ""));
+    wordOf(texts[language.value], key).replaceAll(/\{(\w+)\}/g, (_, name: string) => String(facts[name] ?? ""));
 }
+
+const wordOf = <K extends string>(texts: Partial<Record<K, string>>, key: K): string => texts[key] ?? key;

@@ -18,6 +18,7 @@ import {
   validateAuthResponse,
 } from "oauth4webapi";
 import { type Issuer, SignInFault } from "./issuer.ts";
+import { forget, keep, kept } from "./remembered.ts";
 
 /**
  * Signs an operator in at the OIDC issuer whose tokens the API takes: authorization code with PKCE, as a public client. Loaded when
@@ -33,7 +34,7 @@ interface Pending {
   readonly place: string;
 }
 
-const PENDING = "firstcome.sign-in";
+const PENDING = "sign-in";
 const PATIENCE_MS = 10_000;
 
 /** Where the issuer sends people back to: the console itself, without what is behind it. */
@@ -60,7 +61,7 @@ export async function begin(at: Issuer): Promise<void> {
     nonce: generateRandomNonce(),
     place: location.hash,
   };
-  sessionStorage.setItem(PENDING, JSON.stringify(pending));
+  if (!keep(PENDING, JSON.stringify(pending))) throw new SignInFault("forgetful", "no sessionStorage");
   const url = new URL(server.authorization_endpoint);
   const query = {
     response_type: "code",
@@ -84,12 +85,12 @@ export async function begin(at: Issuer): Promise<void> {
  */
 export async function finish(at: Issuer): Promise<{ token: string; place: string }> {
   const answer = new URLSearchParams(location.search);
-  const kept = sessionStorage.getItem(PENDING);
+  const begun = kept(PENDING);
   // A code is good for one exchange: neither a reload nor "back" may try it again.
-  sessionStorage.removeItem(PENDING);
+  forget(PENDING);
   history.replaceState(null, "", redirectUri());
-  if (kept === null) throw new SignInFault("foreign", "no sign-in was begun in this tab");
-  const pending = JSON.parse(kept) as Pending;
+  if (begun === undefined) throw new SignInFault("foreign", "no sign-in was begun in this tab");
+  const pending = JSON.parse(begun) as Pending;
   return asFault(async () => {
     const server = await discover(at);
     const client: Client = { client_id: at.clientId };

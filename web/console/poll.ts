@@ -1,5 +1,5 @@
 import { type Signal, signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { Problem, Unreachable } from "./api.ts";
 
 /**
@@ -15,52 +15,57 @@ export interface Reading<T> {
   readonly at: number | undefined;
   /** Whether the value is not of now: nothing came since, or it is not known what came. Must never look like a new number. */
   readonly isStale: boolean;
-  /** Why there was no answer the last time. */
-  readonly trouble: Problem | Unreachable | undefined;
+  /** Why there was no answer the last time: a `Problem`, `Unreachable`, or a fault of the page itself. */
+  readonly trouble: Error | undefined;
 }
+
+/** Milliseconds; as a function, it depends on what was answered last. */
+export type Every<T> = number | ((value: T | undefined) => number);
 
 const NOTHING: Reading<never> = { value: undefined, at: undefined, isStale: true, trouble: undefined };
 
 interface Poller {
+  readonly key: string;
   readonly reading: Signal<Reading<unknown>>;
-  readonly everyMs: number;
+  readonly every: Every<unknown>;
   readonly ask: () => Promise<unknown>;
   viewers: number;
   timer: ReturnType<typeof setTimeout> | undefined;
-  /** Which question is the last that was asked: an answer to an earlier one that comes late is dropped. */
-  turn: number;
+  /** How many questions were asked. */
+  asked: number;
+  /** The number of the question whose answer is shown. An answer to one before it comes too late, and is dropped. */
+  shown: number;
 }
 
 const pollers = new Map<string, Poller>();
 
-/** Since when nothing comes from the API, in milliseconds since 1970; undefined while something does. */
-export const lostSince = signal<number | undefined>(undefined);
-
 async function look(poller: Poller): Promise<void> {
   clearTimeout(poller.timer);
-  const turn = ++poller.turn;
+  const question = ++poller.asked;
   const askedAt = performance.now();
   let next: Partial<Reading<unknown>>;
   try {
     const value = await poller.ask();
     next = { value, at: Date.now(), isStale: false, trouble: undefined };
-    lostSince.value = undefined;
   } catch (error) {
-    if (!(error instanceof Problem || error instanceof Unreachable)) throw error;
-    next = { isStale: true, trouble: error };
-    if (error instanceof Unreachable) lostSince.value ??= Date.now();
-    else lostSince.value = undefined;
+    // A fault of the page is told like any other trouble: whatever it is, the numbers are old, and are asked for again.
+    if (!(error instanceof Problem || error instanceof Unreachable)) reportError(error);
+    next = { isStale: true, trouble: error instanceof Error ? error : new Error(String(error)) };
   }
-  if (turn !== poller.turn) return;
+  if (question <= poller.shown) return;
+  poller.shown = question;
   poller.reading.value = { ...poller.reading.value, ...next };
-  if (poller.viewers === 0 || document.hidden) return;
-  const restMs = Math.max(poller.everyMs / 4, poller.everyMs - (performance.now() - askedAt));
+  // The answer to a later question, which is under way, goes on from there.
+  if (question < poller.asked || poller.viewers === 0 || document.hidden) return;
+  const everyMs = typeof poller.every === "number" ? poller.every : poller.every(poller.reading.value.value);
+  const restMs = Math.max(everyMs / 4, everyMs - (performance.now() - askedAt));
   poller.timer = setTimeout(() => look(poller), restMs);
 }
 
+/** What is still under way counts no more. */
 function stop(poller: Poller): void {
   clearTimeout(poller.timer);
-  poller.turn++;
+  poller.shown = poller.asked;
 }
 
 document.addEventListener("visibilitychange", () => {
@@ -73,40 +78,53 @@ document.addEventListener("visibilitychange", () => {
     }
   }
 });
-addEventListener("offline", () => {
-  lostSince.value ??= Date.now();
-});
 
 /**
  * Reads a document while the part that calls this is shown.
  *
  * @param key names the document: the same key must mean the same question
- * @param everyMs how often it is asked for
+ * @param every how often it is asked for
  * @param ask asks; undefined as long as it cannot be asked, such as without a token
  */
-export function usePoll<T>(key: string, everyMs: number, ask: (() => Promise<T>) | undefined): Reading<T> {
-  const isAskable = ask !== undefined;
-  const poller = isAskable ? pollerOf(key, everyMs, ask) : undefined;
-  useEffect(() => {
+export function usePoll<T>(key: string, every: Every<T>, ask: (() => Promise<T>) | undefined): Reading<T> {
+  const poller = ask && pollerOf(key, every as Every<unknown>, ask);
+  // With the commit and not after it: between the two, nobody else may find a poller that seems to have no viewers.
+  useLayoutEffect(() => {
     if (!poller) return undefined;
-    poller.viewers++;
-    if (poller.viewers === 1 && !document.hidden) look(poller);
-    return () => {
-      poller.viewers--;
-      if (poller.viewers > 0) return;
-      stop(poller);
-      pollers.delete(key);
-    };
-  }, [key, poller]);
+    enter(poller);
+    return () => leave(poller);
+  }, [poller]);
   return (poller?.reading.value ?? NOTHING) as Reading<T>;
 }
 
-function pollerOf(key: string, everyMs: number, ask: () => Promise<unknown>): Poller {
+function pollerOf(key: string, every: Every<unknown>, ask: () => Promise<unknown>): Poller {
   const known = pollers.get(key);
   if (known) return known;
-  const poller = { reading: signal<Reading<unknown>>(NOTHING), everyMs, ask, viewers: 0, timer: undefined, turn: 0 };
+  const reading = signal<Reading<unknown>>(NOTHING);
+  const poller = { key, reading, every, ask, viewers: 0, timer: undefined, asked: 0, shown: 0 };
   pollers.set(key, poller);
   return poller;
+}
+
+function enter(poller: Poller): void {
+  pollers.set(poller.key, poller);
+  poller.viewers++;
+  if (poller.viewers === 1 && !document.hidden) look(poller);
+}
+
+function leave(poller: Poller): void {
+  poller.viewers--;
+  // When a document goes over from one part to another, the one leaves before the other enters, in the same commit.
+  queueMicrotask(() => {
+    if (poller.viewers > 0) return;
+    stop(poller);
+    if (pollers.get(poller.key) === poller) pollers.delete(poller.key);
+  });
+}
+
+/** Asks for all that is shown, because it is somebody else who asks. */
+export function refreshAll(): void {
+  for (const poller of pollers.values()) look(poller);
 }
 
 /** Asks for a document now, because something was done to it. Does nothing where nobody sees it. */

@@ -1,7 +1,9 @@
 import { signal } from "@preact/signals";
 import { type Ask, ask, Problem } from "./api.ts";
+import { refreshAll } from "./poll.ts";
+import { forget, keep, kept } from "./remembered.ts";
 
-/** Who uses the console: an operator, whose token goes along with each question. */
+/** Who uses the console: an operator, whose token goes along with each question; and whom they try the shop as. */
 
 /** Where the console runs; `config.json` beside it says so. */
 export interface Config {
@@ -22,14 +24,22 @@ export const token = signal<string | undefined>(undefined);
 /** Whether somebody was signed in here, and the API takes that token no more. */
 export const hasEnded = signal(false);
 
-const STORED = "firstcome.token";
+export interface Shopper {
+  readonly name: string;
+  readonly token: string;
+}
+
+/** Undefined while nobody has said who they are. Outlives the view, so that whoever looks elsewhere comes back as themselves. */
+export const shopper = signal<Shopper | undefined>(undefined);
+
+/** The names under which the token and places in lines (parts/line.ts) are kept. */
+const TOKEN = "token";
+const LINES = "line.";
 
 export async function open(): Promise<void> {
   try {
     const found = await ask<Config>("GET", "./config.json");
-    const kept = found.local ? undefined : sessionStorage.getItem(STORED);
-    if (found.local) token.value = await mint("console", "operator");
-    else if (kept !== null && kept !== undefined) token.value = kept;
+    token.value = found.local ? await mint("console", "operator") : kept(TOKEN);
     config.value = found;
     configTrouble.value = undefined;
   } catch (error) {
@@ -37,15 +47,23 @@ export async function open(): Promise<void> {
   }
 }
 
-/** Takes an operator's token for as long as the tab is open. */
+/** Takes an operator's token for as long as the tab is open; where the browser keeps nothing, until the page is loaded anew. */
 export function signIn(given: string): void {
-  sessionStorage.setItem(STORED, given);
+  keep(TOKEN, given);
   token.value = given;
+  if (hasEnded.value) refreshAll();
   hasEnded.value = false;
 }
 
+/** Leaves nothing of the person in the tab: neither as an operator nor as a shopper. */
 export function signOut(): void {
-  sessionStorage.removeItem(STORED);
+  end();
+  shopper.value = undefined;
+  forget(LINES);
+}
+
+function end(): void {
+  forget(TOKEN);
   token.value = undefined;
 }
 
@@ -59,14 +77,16 @@ export async function mint(subject: string, scope?: string): Promise<string> {
 /** Asks as the operator. A token that is no longer taken is replaced on the laptop, and ends the session elsewhere. */
 export async function askAsOperator<T>(method: Parameters<typeof ask>[0], path: string, asked: Ask = {}): Promise<T> {
   const shown = token.value;
+  // A view that is kept while somebody signs in again.
+  if (shown === undefined && !config.value?.local) throw new Problem(401, {}, null);
   try {
     return await ask<T>(method, path, { ...asked, token: shown });
   } catch (error) {
     if (!(error instanceof Problem) || error.code !== "unauthorized") throw error;
     if (!config.value?.local) {
       // A late answer to a token of before says nothing of the one that was signed in with since.
-      if (token.value === shown) {
-        signOut();
+      if (shown !== undefined && token.value === shown) {
+        end();
         hasEnded.value = true;
       }
       throw error;

@@ -1,10 +1,14 @@
-import { ISSUER, saidFor } from "../evaluation.ts";
+import { ISSUER, REGION, saidFor } from "../evaluation.ts";
+import type { Findings } from "../findings.ts";
+import type { Graph } from "../graph.ts";
+import { outputsOf } from "../mocks.ts";
 import type { Judge } from "../subject.ts";
 import type { Upload } from "../uploads.ts";
 
 /** The console's files: who reads the bucket, what is in it, and how long each may be kept. */
 
 const FILE = "infra/console.ts";
+const EDGE = "infra/edge.ts";
 const BUCKET = "ConsoleFiles";
 
 /**
@@ -13,12 +17,14 @@ const BUCKET = "ConsoleFiles";
  */
 const ALL_BYTES = 180_000;
 
-interface Statement {
-  readonly effect?: string;
-  readonly principals: readonly { readonly type: string; readonly identifiers: readonly string[] }[];
-  readonly actions: readonly string[];
-  readonly conditions?: readonly { readonly variable: string; readonly values: readonly string[] }[];
-}
+/** What each kind of file is: the edge says `nosniff`, so a browser goes by it. */
+const TYPES: Readonly<Record<string, string>> = {
+  html: "text/html; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  css: "text/css; charset=utf-8",
+  json: "application/json",
+  svg: "image/svg+xml",
+};
 
 interface Uploaded {
   readonly bucket: string;
@@ -34,33 +40,15 @@ export const consoleFiles: Judge = ({ graph, isDev, stage }, findings) => {
   findings.same(FILE, "buckets", buckets, isDev ? [] : [BUCKET]);
   if (isDev) return;
 
+  // A list of grants or a website of the bucket's own would be a way around the edge.
+  const objects = graph.of("aws:s3/bucketObjectv2:BucketObjectv2").length;
+  const others = graph.all().filter(({ type }) => type.startsWith("aws:s3/")).length - objects;
+  findings.equal(FILE, "the bucket, what keeps it private, and its policy", others, 3);
   const block = graph.inputs("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", `${BUCKET}Access`);
+  findings.equal(FILE, "the bucket that is kept private", block?.bucket, `${BUCKET}-id`);
   for (const rule of ["blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"])
     findings.that(FILE, block?.[rule] === true, `the bucket may be public: ${rule} is not set.`);
-  const { policy } = graph.inputs("aws:s3/bucketPolicy:BucketPolicy", `${BUCKET}Policy`) ?? {};
-  const { statements } = JSON.parse(String(policy ?? '{"statements":[]}')) as { statements: readonly Statement[] };
-  const allowing = statements.filter(({ effect = "Allow" }) => effect === "Allow");
-  findings.equal("infra/edge.ts", "the number of those who read the bucket", allowing.length, 1);
-  for (const { principals, actions, conditions = [] } of allowing) {
-    const who = principals.flatMap(({ identifiers }) => identifiers);
-    findings.equal("infra/edge.ts", "who reads the bucket", who, ["cloudfront.amazonaws.com"]);
-    findings.equal("infra/edge.ts", "what may be done with the bucket", actions, ["s3:GetObject"]);
-    findings.that(
-      "infra/edge.ts",
-      conditions.some(
-        ({ variable, values }) =>
-          variable === "AWS:SourceArn" && values.every((arn) => arn.endsWith("/EdgeDistribution")),
-      ),
-      "every distribution of every account may read the bucket.",
-    );
-  }
-  findings.that(
-    "infra/edge.ts",
-    statements.some(
-      ({ effect, conditions = [] }) => effect === "Deny" && conditions[0]?.variable === "aws:SecureTransport",
-    ),
-    "the bucket can be read without TLS.",
-  );
+  judgePolicy(graph, findings);
 
   const files = graph
     .of("aws:s3/bucketObjectv2:BucketObjectv2")
@@ -70,7 +58,7 @@ export const consoleFiles: Judge = ({ graph, isDev, stage }, findings) => {
   findings.same(FILE, "files that change under their name", changing, ["console/index.html", "console/config.json"]);
   for (const { key, cacheControl, contentType } of files) {
     findings.that(FILE, /^console\/[\w.-]+$/.test(key), `${key} is not where the address looks for it.`);
-    findings.that(FILE, contentType !== "", `${key} has no type.`);
+    findings.equal(FILE, `${key}: type`, contentType, TYPES[key.split(".").at(-1) ?? ""] ?? "one that is known");
     if (changing.includes(key)) continue;
     findings.equal(FILE, `${key}: Cache-Control`, cacheControl, "public, max-age=31536000, immutable");
     findings.that(FILE, /-[A-Z0-9]{8}\.\w+$/.test(key), `${key} is kept for a year, and its name has no hash.`);
@@ -89,6 +77,34 @@ export const consoleFiles: Judge = ({ graph, isDev, stage }, findings) => {
     entries({ local: false, issuer: ISSUER, clientId, scope: "openid operator" }),
   );
 };
+
+/** Who reads the bucket: this distribution, with TLS, and nobody else. Statements are held whole, so that none says more or less. */
+function judgePolicy(graph: Graph, findings: Findings): void {
+  const it = graph.inputs("aws:s3/bucketPolicy:BucketPolicy", `${BUCKET}Policy`);
+  const { arn } = made("aws:s3/bucket:Bucket", BUCKET);
+  const edge = made("aws:cloudfront/distribution:Distribution", "EdgeDistribution").arn;
+  findings.equal(EDGE, "the bucket that has a policy", it?.bucket, `${BUCKET}-id`);
+  findings.alike(EDGE, "the bucket's policy", JSON.parse(String(it?.policy ?? "{}")), {
+    statements: [
+      {
+        principals: [{ type: "Service", identifiers: ["cloudfront.amazonaws.com"] }],
+        actions: ["s3:GetObject"],
+        resources: [`${arn}/*`],
+        conditions: [{ test: "StringEquals", variable: "AWS:SourceArn", values: [edge] }],
+      },
+      {
+        effect: "Deny",
+        principals: [{ type: "*", identifiers: ["*"] }],
+        actions: ["s3:*"],
+        resources: [arn, `${arn}/*`],
+        conditions: [{ test: "Bool", variable: "aws:SecureTransport", values: ["false"] }],
+      },
+    ],
+  });
+}
+
+/** What comes of a resource that has a name only. */
+const made = (type: string, name: string) => outputsOf({ type, name, inputs: {} }, REGION);
 
 const entries = (of: object) =>
   Object.entries(of)

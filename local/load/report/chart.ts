@@ -1,7 +1,7 @@
 import type { Evidence } from "./evidence.ts";
 import { thresholds, type Verdict } from "./rules.ts";
 import type { Spent } from "./spent.ts";
-import { PARTS, type Step, stepsOf } from "./steps.ts";
+import { partsOf, type Step, stepsOf } from "./steps.ts";
 
 const WIDTH = 760;
 const LEFT = 56;
@@ -15,12 +15,12 @@ const LINE_HEIGHT = 18;
 /** Colours that can be told apart by people who see some of them alike, on white and on near black. */
 const STYLE = `
 svg { color-scheme: light dark; background: #fff; font: 13px system-ui, sans-serif; fill: #222; }
-.redisMs, .engine { --c: #d1495b; } .queueMs { --c: #b7791f; } .ledgerMs { --c: #2b6cb0; } .ownMs, .front { --c: #6b7280; } .back { --c: #2b6cb0; }
+.redisMs, .engine { --c: #d1495b; } .queueMs { --c: #b7791f; } .ledgerMs { --c: #2b6cb0; } .metricsMs { --c: #6f7d1f; } .ownMs, .front { --c: #6b7280; } .back { --c: #2b6cb0; }
 rect.part { fill: var(--c); } path.line { fill: none; stroke: var(--c); stroke-width: 2; } .waiting { fill: #6b7280; }
 .axis { stroke: #9ca3af; } .threshold { stroke: #9ca3af; stroke-dasharray: 4 4; } .small { font-size: 11px; fill: #555; } .title { font-weight: 600; }
 @media (prefers-color-scheme: dark) {
 svg { background: #16181d; fill: #e5e7eb; } .small { fill: #a3a9b5; }
-.redisMs, .engine { --c: #f08a97; } .queueMs { --c: #e3b55b; } .ledgerMs, .back { --c: #7db4ea; } .ownMs, .front { --c: #9aa1ad; } .waiting { fill: #9aa1ad; }
+.redisMs, .engine { --c: #f08a97; } .queueMs { --c: #e3b55b; } .ledgerMs, .back { --c: #7db4ea; } .metricsMs { --c: #b9c65c; } .ownMs, .front { --c: #9aa1ad; } .waiting { fill: #9aa1ad; }
 }`;
 
 /** The report's chart: one SVG file that needs nothing else. */
@@ -68,16 +68,17 @@ ${drawn}${none}`;
 function legendOf(entries: readonly { readonly key: string; readonly name: string }[]): string {
   return entries
     .map(({ key, name }, index) => {
-      const from = WIDTH - RIGHT - (entries.length - index) * 96;
+      const from = WIDTH - RIGHT - (entries.length - index) * 88;
       return `<rect class="part ${key}" x="${from}" y="5" width="10" height="10"/><text x="${from + 14}" y="14" class="small">${name}</text>`;
     })
     .join("");
 }
 
 function columns(heading: string, steps: readonly Step[], of: (step: Step) => Spent): string {
+  const shown = partsOf(steps.map(of));
   const each = steps.map((step) => {
     const spent = of(step);
-    return PARTS.map(({ key }) => (spent.n > 0 ? spent[key] / spent.n : 0));
+    return shown.map(({ key }) => (spent.n > 0 ? spent[key] / spent.n : 0));
   });
   const most = Math.max(1, ...each.map((parts) => parts.reduce((sum, part) => sum + part, 0)));
   const width = Math.max(1, plotWidth / Math.max(1, steps.length) - 1);
@@ -88,10 +89,10 @@ function columns(heading: string, steps: readonly Step[], of: (step: Step) => Sp
       sum += part;
       if (part === 0) return "";
       const [upper, lower] = [y(sum, most), y(from, most)];
-      return `<rect class="part ${PARTS[place]?.key}" x="${rounded(x(index, steps.length))}" y="${rounded(upper)}" width="${rounded(width)}" height="${rounded(lower - upper)}"/>`;
+      return `<rect class="part ${shown[place]?.key}" x="${rounded(x(index, steps.length))}" y="${rounded(upper)}" width="${rounded(width)}" height="${rounded(lower - upper)}"/>`;
     });
   });
-  return panel(heading, steps, most, drawn.join(""), legendOf(PARTS));
+  return panel(heading, steps, most, drawn.join(""), legendOf(shown));
 }
 
 function busy(steps: readonly Step[]): string {

@@ -1,4 +1,4 @@
-import { openRedis } from "../../../core/doors/redis.ts";
+import { openRedis, type RedisDoor } from "../../../core/doors/redis.ts";
 import { redisAddress } from "../../redis-address.ts";
 
 /** Redis's own account of itself at a moment. All are totals since its start. */
@@ -41,39 +41,71 @@ const SETTINGS = {
   "slowlog-max-len": `${SLOW_MOST}`,
 };
 
-/** Begins to watch. @throws when Redis is out of reach, or does not let itself be set */
+const TRIES = 3;
+
+/** Sets all, each by itself: one that does not answer in time keeps none of the others from being set. @throws the first failure */
+async function configure(door: RedisDoor, settings: ReadonlyMap<string, string>): Promise<void> {
+  const failures: unknown[] = [];
+  for (const [name, value] of settings) {
+    for (let left = TRIES; left > 0; left--) {
+      try {
+        await door.command("CONFIG", "SET", name, value);
+        break;
+      } catch (error) {
+        if (left === 1) failures.push(error);
+      }
+    }
+  }
+  if (failures.length > 0) throw failures[0];
+}
+
+/** When each kind of delay was last seen: what is there already is somebody else's, and stays. */
+async function latestDelays(door: RedisDoor): Promise<Map<string, number>> {
+  const delays = (await door.command("LATENCY", "LATEST")) as unknown[][];
+  return new Map(delays.map(([kind, second]) => [String(kind), Number(second)]));
+}
+
+/** The longest delay of each kind since those. */
+async function delaysSince(door: RedisDoor, before: ReadonlyMap<string, number>): Promise<RedisNotes["delays"]> {
+  const delays: { kind: string; mostMs: number }[] = [];
+  for (const [kind, latest] of await latestDelays(door)) {
+    const since = before.get(kind) ?? 0;
+    if (latest <= since) continue;
+    const history = (await door.command("LATENCY", "HISTORY", kind)) as unknown[][];
+    const ms = history.filter(([second]) => Number(second) > since).map(([, took]) => Number(took));
+    delays.push({ kind, mostMs: Math.max(0, ...ms) });
+  }
+  return delays;
+}
+
+/** Begins to watch. @throws when Redis is out of reach, or does not let itself be set; its settings are then as they were */
 export async function watchRedis(url: string): Promise<RedisWatch> {
   const door = openRedis(redisAddress(url));
-  const configure = async (settings: Readonly<Record<string, string>>) => {
-    for (const [name, value] of Object.entries(settings)) await door.command("CONFIG", "SET", name, value);
-  };
+  const before = new Map<string, string>();
   try {
-    const before: Record<string, string> = {};
     for (const name of Object.keys(SETTINGS)) {
       const [, value = ""] = (await door.command("CONFIG", "GET", name)) as string[];
-      before[name] = value;
+      before.set(name, value);
     }
-    await configure(SETTINGS);
-    await door.command("LATENCY", "RESET");
+    const delays = await latestDelays(door);
     const [last] = (await door.command("SLOWLOG", "GET", 1)) as unknown[][];
     const seen = last === undefined ? -1 : Number(last[0]);
+    await configure(door, new Map(Object.entries(SETTINGS)));
     return {
       read: async () => readingOf(String(await door.command("INFO", "all")), Date.now()),
       async end() {
         try {
           const entries = (await door.command("SLOWLOG", "GET", SLOW_MOST)) as unknown[][];
-          const delays = (await door.command("LATENCY", "LATEST")) as unknown[][];
-          await configure(before);
-          return {
-            slow: entries.filter(([id]) => Number(id) > seen).map(slowOf),
-            delays: delays.map(([kind, , , mostMs]) => ({ kind: String(kind), mostMs: Number(mostMs) })),
-          };
+          const slow = entries.filter(([id]) => Number(id) > seen).map(slowOf);
+          return { slow, delays: await delaysSince(door, delays) };
         } finally {
-          door.close();
+          await configure(door, before).finally(() => door.close());
         }
       },
     };
   } catch (error) {
+    // What went wrong first is what is told.
+    await configure(door, before).catch(() => {});
     door.close();
     throw error;
   }

@@ -1,4 +1,3 @@
-import type { Door } from "../../../functions/spans/recorder.ts";
 import { below, type Finding, finding, from, percent, seconds, two, unasked, type Way, way } from "./conditions.ts";
 import type { Backlog, Evidence } from "./evidence.ts";
 import { SLOW_MS } from "./redis-watch.ts";
@@ -39,6 +38,8 @@ export const thresholds = {
   behindSeconds: 5,
   /** Share of the batches that could be worked on at once, below which consumers are idle. */
   idleShare: 0.5,
+  /** Share of a queue's messages that fail, from which they wait because of that, and not for a consumer. */
+  failedMessages: 0.5,
   /** Share of a call's time in which the server had the command: the rest it was on its way, or in line. */
   serverShare: 0.5,
   /** A run is strained when k6 had to drop arrivals, when more than this share of requests failed, … */
@@ -70,12 +71,17 @@ function behind({ queue, behindSeconds }: Backlog) {
   return from(`${queue} behind by`, behindSeconds, thresholds.behindSeconds, seconds);
 }
 
+/** What its consumer was handed, and could not do. */
+function failures({ consumer: { messages, failed } }: Backlog): string[] {
+  return failed > 0 ? [`${percent(shareOf(failed, messages))} of its messages failed and come again`] : [];
+}
+
 /** Functions that answer spend their time at a door, and the run suffers. */
-function answeringAt(door: Door, evidence: Evidence): Way[] {
+function answeringAt(door: "queue" | "ledger", evidence: Evidence): Way[] {
   const { front } = evidence;
   if (!front) return [];
   const share = shareOf(front[`${door}Ms`], front.handlerMs);
-  const place = { redis: "Redis", queue: "the queue", ledger: "the ledger" }[door];
+  const place = `the ${door}`;
   return [
     way(
       [strained(evidence), from(`share of the time of answering at ${place}`, share, thresholds.doorShare, percent)],
@@ -84,7 +90,7 @@ function answeringAt(door: Door, evidence: Evidence): Way[] {
   ];
 }
 
-function perCall(spent: Spent, door: Door): string[] {
+function perCall(spent: Spent, door: "redis" | "queue" | "ledger"): string[] {
   const calls = spent[`${door}Calls`];
   return calls > 0 ? [`${(spent[`${door}CallMs`] / calls).toFixed(1)} ms a call`] : [];
 }
@@ -135,6 +141,7 @@ function ledger(evidence: Evidence): Finding<Part> {
           below("its event loop busy", spent.loop, thresholds.loopBusy, two),
         ],
         ...perCall(spent, "ledger"),
+        ...failures(backlog),
       ),
     );
   }
@@ -145,6 +152,15 @@ function busyConsumers({ backlog, concurrency }: Evidence): number {
   return backlog ? shareOf(backlog.consumer.handlerMs, backlog.seconds * 1_000 * concurrency) : 0;
 }
 
+/** Why messages wait while consumers are idle. */
+function whyIdle(backlog: Backlog): string[] {
+  const { n, messages, failed } = backlog.consumer;
+  if (n === 0) return ["nothing takes them"];
+  return shareOf(failed, messages) >= thresholds.failedMessages
+    ? failures(backlog)
+    : ["too few groups, or too few consumers", ...failures(backlog)];
+}
+
 /** Messages wait while nobody works, or sending takes long. */
 function queue(evidence: Evidence): Finding<Part> {
   const { backlog } = evidence;
@@ -152,8 +168,7 @@ function queue(evidence: Evidence): Finding<Part> {
   if (backlog) {
     const idle = below("consumers busy", busyConsumers(evidence), thresholds.idleShare, percent);
     const waits = behind(backlog);
-    const why = waits.holds && idle.holds ? ["too few groups, or too few consumers"] : [];
-    ways.unshift(way([waits, idle], ...why));
+    ways.unshift(way([waits, idle], ...(waits.holds && idle.holds ? whyIdle(backlog) : [])));
   }
   return ways.length > 0 ? finding("queue", ways) : unasked("queue", "no spans and no queues");
 }
@@ -168,6 +183,7 @@ function consumer(evidence: Evidence): Finding<Part> {
       [behind(backlog), from("consumers busy", busyConsumers(evidence), thresholds.idleShare, percent)],
       `${percent(shareOf(ownMs, handlerMs))} of their time at no door`,
       `event loop busy ${two(loop)}`,
+      ...failures(backlog),
     ),
   ]);
 }

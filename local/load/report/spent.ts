@@ -1,9 +1,7 @@
-import type { Door, SpanFigures } from "../../../functions/spans/recorder.ts";
+import { DOORS, type Door, type SpanFigures } from "../../../functions/spans/recorder.ts";
 
 /** A line `spans` of the functions' log. */
 export type SpanLine = SpanFigures & { readonly function: string };
-
-export const DOORS: readonly Door[] = ["redis", "queue", "ledger"];
 
 /** Where invocations' time went: sums over functions and periods. */
 export interface Spent {
@@ -14,15 +12,21 @@ export interface Spent {
   redisMs: number;
   queueMs: number;
   ledgerMs: number;
+  metricsMs: number;
   ownMs: number;
   /** Calls through each door. */
   redisCalls: number;
   queueCalls: number;
   ledgerCalls: number;
+  metricsCalls: number;
   /** What these took, one by one: more than the time spent at the door where calls ran side by side. */
   redisCallMs: number;
   queueCallMs: number;
   ledgerCallMs: number;
+  metricsCallMs: number;
+  /** Messages that a queue handed out, and those of them that come again. */
+  messages: number;
+  failed: number;
   /**
    * Share of the time in which the event loop had something to do, 0 to 1; of several periods and processes the mean, by the
    * handlers' time: how busy it was while that time was spent.
@@ -31,8 +35,9 @@ export interface Spent {
 }
 
 export const nothingSpent = (): Spent => ({
-  ...{ n: 0, handlerMs: 0, redisMs: 0, queueMs: 0, ledgerMs: 0, ownMs: 0 },
-  ...{ redisCalls: 0, queueCalls: 0, ledgerCalls: 0, redisCallMs: 0, queueCallMs: 0, ledgerCallMs: 0, loop: 0 },
+  ...{ n: 0, handlerMs: 0, redisMs: 0, queueMs: 0, ledgerMs: 0, metricsMs: 0, ownMs: 0, messages: 0, failed: 0 },
+  ...{ redisCalls: 0, queueCalls: 0, ledgerCalls: 0, metricsCalls: 0 },
+  ...{ redisCallMs: 0, queueCallMs: 0, ledgerCallMs: 0, metricsCallMs: 0, loop: 0 },
 });
 
 const PREFIX = '{"event":"spans",';
@@ -46,7 +51,7 @@ export function readSpans(log: string): SpanLine[] {
 }
 
 /** Adds a share of a line's period. */
-export function addLine(sum: Spent, line: SpanLine, share: number): void {
+function addLine(sum: Spent, line: SpanLine, share: number): void {
   const { handler, ownMs } = line;
   const doorMs = DOORS.map((door) => line[door]?.sumMs ?? 0);
   const allMs = doorMs.reduce((total, ms) => total + ms, 0);
@@ -57,6 +62,8 @@ export function addLine(sum: Spent, line: SpanLine, share: number): void {
   sum.n += handler.n * share;
   sum.handlerMs += handler.sumMs * share;
   sum.ownMs += (handler.sumMs - waitedMs) * share;
+  sum.messages += (line.messages?.n ?? 0) * share;
+  sum.failed += (line.messages?.failed ?? 0) * share;
   for (const door of DOORS) {
     sum[`${door}Ms`] += partOf(door);
     sum[`${door}Calls`] += (line[door]?.n ?? 0) * share;

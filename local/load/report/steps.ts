@@ -46,9 +46,15 @@ function sum(all: readonly Spent[]): Spent {
 }
 
 /** Where time goes, in the order in which it is drawn. */
-export const PARTS = [
+const PARTS = [
   { key: "redisMs", name: "Redis" },
   { key: "queueMs", name: "queue" },
   { key: "ledgerMs", name: "ledger" },
+  { key: "metricsMs", name: "metrics" },
   { key: "ownMs", name: "no door" },
 ] as const;
+
+/** Those that are shown: metrics are read by a person's look, and in most runs nobody does. */
+export function partsOf(all: readonly Spent[]): readonly (typeof PARTS)[number][] {
+  return PARTS.filter(({ key }) => key !== "metricsMs" || all.some((spent) => spent.metricsMs > 0));
+}

@@ -3,11 +3,12 @@ import type { Finding } from "./conditions.ts";
 import type { Evidence, Load } from "./evidence.ts";
 import { NAMES, type Part, type Verdict } from "./rules.ts";
 import type { Spent } from "./spent.ts";
-import { PARTS, type Step, stepsOf } from "./steps.ts";
+import { partsOf, type Step, stepsOf } from "./steps.ts";
 
 const ROWS_MOST = 30;
 const BAR_LENGTH = 24;
-const FILLS = ["█", "▓", "▒", "░"] as const;
+const FILLS = { redisMs: "█", queueMs: "▓", ledgerMs: "▒", metricsMs: "▚", ownMs: "░" } as const;
+type Parts = ReturnType<typeof partsOf>;
 
 /** The report as its reader's terminal shows it. */
 export function textOf(evidence: Evidence, verdict: Verdict): string {
@@ -38,34 +39,36 @@ function asked({ part, holds, because, isAsked }: Finding<Part>): string {
 }
 
 function chart(steps: readonly Step[]): string[] {
+  const parts = partsOf(steps.flatMap(({ front, back }) => [front, back]));
   const rows = steps.map(({ second, seconds, front, back, engine, waiting }) => [
     `${second} s`,
     whole(front.n / seconds),
     front.n > 0 ? (front.handlerMs / front.n).toFixed(1) : "–",
-    bar(front),
+    bar(front, parts),
     back.n > 0 ? (back.handlerMs / back.n).toFixed(1) : "–",
-    bar(back),
+    bar(back, parts),
     engine === undefined ? "–" : engine.toFixed(2),
     front.n > 0 ? front.loop.toFixed(2) : "–",
     whole(waiting),
   ]);
-  const legend = PARTS.map(({ name }, index) => `${FILLS[index]} ${name}`).join("  ");
+  const legend = parts.map(({ key, name }) => `${FILLS[key]} ${name}`).join("  ");
   const head = ["", "answers/s", "ms", "of that", "batch ms", "of that", "Redis busy", "loop busy", "waiting"];
   return [`Where the functions' time went: ${legend}`, "", ...table([head, ...rows])];
 }
 
 /** A whole bar is all of the time; the longest remainders get the characters that are left. */
-function bar(spent: Spent): string {
+function bar(spent: Spent, parts: Parts): string {
   if (spent.handlerMs === 0) return " ".repeat(BAR_LENGTH);
   let drawn = 0;
   let sum = 0;
-  return PARTS.map(({ key }, index) => {
-    sum += spent[key];
-    const until = Math.round((sum / spent.handlerMs) * BAR_LENGTH);
-    const length = Math.max(0, until - drawn);
-    drawn += length;
-    return (FILLS[index] ?? "").repeat(length);
-  })
+  return parts
+    .map(({ key }) => {
+      sum += spent[key];
+      const until = Math.round((sum / spent.handlerMs) * BAR_LENGTH);
+      const length = Math.max(0, until - drawn);
+      drawn += length;
+      return FILLS[key].repeat(length);
+    })
     .join("")
     .padEnd(BAR_LENGTH);
 }
@@ -75,16 +78,17 @@ function doors({ front, backlog }: Evidence): string[] {
     ["functions that answer", front],
     [`consumer of ${backlog?.queue ?? "a queue"}`, backlog?.consumer],
   ] as const;
+  const parts = partsOf(rows.flatMap(([, spent]) => spent ?? []));
   const shown = rows.flatMap(([name, spent]) =>
     spent && spent.n > 0
-      ? [[name, whole(spent.n), (spent.handlerMs / spent.n).toFixed(1), ...PARTS.map(({ key }) => shareOf(spent, key))]]
+      ? [[name, whole(spent.n), (spent.handlerMs / spent.n).toFixed(1), ...parts.map(({ key }) => shareOf(spent, key))]]
       : [],
   );
   if (shown.length === 0) return [];
-  const head = ["while under load", "calls", "ms each", ...PARTS.map(({ name }) => name)];
+  const head = ["while under load", "calls", "ms each", ...parts.map(({ name }) => name)];
   return [...table([head, ...shown]), ""];
 }
 
-function shareOf(spent: Spent, key: (typeof PARTS)[number]["key"]): string {
+function shareOf(spent: Spent, key: Parts[number]["key"]): string {
   return `${Math.round((spent[key] / spent.handlerMs) * 100)} %`;
 }

@@ -3,6 +3,7 @@ import { open } from "node:fs/promises";
 import { cpus } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openQueue } from "../../../core/doors/sqs.ts";
+import { limits } from "../../../core/limits.ts";
 import { consumers } from "../../../functions/routes.ts";
 import { consumerConcurrency } from "../../../infra/settings.ts";
 import type { StackFile } from "../../stack-file.ts";
@@ -11,12 +12,16 @@ import { type RedisReading, watchRedis } from "./redis-watch.ts";
 import { readSpans } from "./spent.ts";
 
 const EVERY_MS = 1_000;
+/** A function that is no longer called writes its last line after `limits.spansEveryMs`; it looks for that as often. */
+const LAST_LINE_MS = 2 * limits.spansEveryMs + 500;
+/** One that is at work writes a line at least so often. */
+const LINE_MS = limits.spansQuietMs + 500;
 
 /** Of a stack only what can be reached: of an API elsewhere, its address. */
 export type Watched = { readonly api: string } & Partial<Pick<StackFile, "redis" | "sqs" | "queues" | "log">>;
 
 export interface Watch {
-  /** Ends the watch and tells what it saw, all but k6's part. */
+  /** Waits for the functions' last lines, ends the watch and tells what it saw, all but k6's part. */
   end(): Promise<Omit<Run, "load">>;
 }
 
@@ -86,6 +91,16 @@ export async function watchStack(stack: Watched): Promise<Watch> {
 
   return {
     async end() {
+      // Who answers is done by now; consumers may be at work for long.
+      const beganAt = performance.now();
+      let emptyAt: number | undefined;
+      const isTold = () => {
+        const now = performance.now();
+        const waiting = Object.values(samples.at(-1)?.queues ?? {}).reduce((sum, depth) => sum + depth, 0);
+        emptyAt = waiting === 0 ? (emptyAt ?? now) : undefined;
+        return now - beganAt >= LINE_MS || (emptyAt !== undefined && now - emptyAt >= LAST_LINE_MS);
+      };
+      while (stack.log !== undefined && !isTold()) await sleep(100);
       ending.abort();
       await loop;
       const notes = redis ? await tried("Redis's slow log", () => redis.end()) : undefined;

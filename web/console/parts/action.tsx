@@ -13,13 +13,17 @@ export interface ActionProps {
   readonly done?: string | undefined;
   readonly kind?: "primary" | "danger";
   readonly disabled?: boolean;
+  /** Where it is a form's own button: Enter in the form presses it too. */
+  readonly isSubmit?: boolean;
 }
 
 /** A button that does something at the API: busy while it does, asks first where told to, and says how it went. */
-export function Action({ children, act, confirm, done, kind, disabled }: ActionProps) {
+export function Action({ children, act, confirm, done, kind, disabled, isSubmit }: ActionProps) {
   const state = useSignal<"idle" | "busy" | "done">("idle");
   const trouble = useSignal<unknown>(undefined);
   const dialog = useRef<HTMLDialogElement>(null);
+  const isBusy = state.value === "busy";
+  const isOff = disabled === true || isBusy;
 
   const run = async () => {
     dialog.current?.close();
@@ -33,14 +37,20 @@ export function Action({ children, act, confirm, done, kind, disabled }: ActionP
       state.value = "idle";
     }
   };
+  const press = () => {
+    if (isOff) return;
+    if (confirm === undefined) run();
+    else dialog.current?.showModal();
+  };
   return (
     <div class="action">
       <button
-        type="button"
+        type={isSubmit ? "submit" : "button"}
         class={kind}
-        disabled={disabled === true || state.value === "busy"}
-        aria-busy={state.value === "busy"}
-        onClick={confirm === undefined ? run : () => dialog.current?.showModal()}
+        // A button that is `disabled` would lose the focus of whoever has just pressed it.
+        aria-disabled={isOff}
+        aria-busy={isBusy}
+        onClick={press}
       >
         {children}
       </button>

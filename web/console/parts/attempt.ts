@@ -32,6 +32,9 @@ const PASSING: ReadonlySet<Why> = new Set([
 const FIRST_REST_MS = 500;
 const MOST_REST_MS = 8_000;
 
+/** How long one try waits for its answer, in milliseconds: the next one carries the same key. */
+const PATIENCE_MS = 10_000;
+
 const WORDS: Readonly<Record<number, "issued" | "accepted" | "replayed">> = {
   201: "issued",
   202: "accepted",
@@ -53,7 +56,10 @@ export function useAttempt(
 ): Attempting {
   const state = useSignal<Attempt>({ step: "idle" });
   const running = useRef<AbortController | undefined>(undefined);
-  /** One key for one attempt: a repeat of it is a replay, and gets the first answer. */
+  /**
+   * One key until a coupon is told: a repeat of it is a replay, and gets the first answer. A refusal ends the attempt and not the key,
+   * since a try before it may have got a coupon that was not heard of.
+   */
   const key = useRef<string | undefined>(undefined);
 
   const run = async (signal: AbortSignal) => {
@@ -68,7 +74,7 @@ export function useAttempt(
         await rest(restMs, signal);
         continue;
       }
-      key.current = undefined;
+      if (!("why" in heard)) key.current = undefined;
       state.value = "why" in heard ? { step: "refused", why: heard.why } : { step: "told", ...heard };
       ended(state.value);
       return;
@@ -94,8 +100,8 @@ type Heard =
 async function askOnce(campaignId: string, key: string, pass: string | undefined, signal: AbortSignal): Promise<Heard> {
   const headers = { "idempotency-key": key, ...(pass === undefined ? {} : { "waiting-room-pass": pass }) };
   try {
-    const path = `/campaigns/${campaignId}/coupons`;
-    const { status, body } = await hearAsShopper<Coupon>("POST", path, { headers, signal });
+    const path = `/campaigns/${encodeURIComponent(campaignId)}/coupons`;
+    const { status, body } = await hearAsShopper<Coupon>("POST", path, { headers, signal, patienceMs: PATIENCE_MS });
     return { word: WORDS[status] ?? "issued", coupon: body };
   } catch (error) {
     if (error instanceof Unreachable) return { why: "unreachable", restMs: undefined };

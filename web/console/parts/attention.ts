@@ -27,7 +27,11 @@ const concern = (kind: Concern["kind"], facts: Parameters<typeof t>[1] = {}, hre
   href,
 });
 
-/** What needs attention, the worst first. Empty when all is well. */
+/**
+ * What needs attention, the worst first. Empty when all is well.
+ *
+ * @param letters undefined where they could not be read
+ */
 export function concernsOf(health: Health, signals: Signals, letters: Letters | undefined): Concern[] {
   return [
     ...storesOf(health, signals),
@@ -100,8 +104,10 @@ function campaignOf({ campaignId, outbox, verification }: Signals["campaigns"]["
 function lettersOf({ queues }: Signals, letters: Letters | undefined): Concern[] {
   const { waiting = 0, inFlight = 0 } = queues.deadLetters;
   const kept = letters?.items.filter(({ decision, couponId }) => decision === "kept" && couponId !== undefined) ?? [];
+  const unknown = letters === undefined ? [concern("letters-unknown", {}, to("letters"))] : [];
   const keptKind = letters?.cursor === undefined ? "letters-kept" : "letters-kept-at-least";
   return [
+    ...unknown,
     ...(waiting + inFlight > 0
       ? [concern("letters-waiting", { count: number(waiting + inFlight) }, to("letters"))]
       : []),

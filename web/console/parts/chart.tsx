@@ -1,3 +1,4 @@
+import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type uPlot from "uplot";
 import { clock, number } from "../format.ts";
@@ -21,6 +22,8 @@ export interface ChartProps {
   readonly height?: number;
   /** Whether the lines are filled down to zero. */
   readonly filled?: boolean;
+  /** Whether the last values stand beside the lines' names; not where they come later than they are shown for. */
+  readonly latest?: boolean;
 }
 
 /** Steps between the lines of the ground: whole ones, since what is counted is whole. */
@@ -33,9 +36,10 @@ const LEAST_SECONDS = 10;
 const ROWS = 10;
 
 /** Lines over time. For those who do not see it, the same numbers stand in a table that anybody can open. */
-export function Chart({ title, at, lines, height = 180, filled = false }: ChartProps) {
+export function Chart({ title, at, lines, height = 180, filled = false, latest: isLatestTold = true }: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
+  const isMissing = useSignal(false);
   const data = [at, ...lines.map(({ values }) => values)] as uPlot.AlignedData;
   const latest = useRef(data);
   latest.current = data;
@@ -49,7 +53,7 @@ export function Chart({ title, at, lines, height = 180, filled = false }: ChartP
     if (!element) return undefined;
     const of = (name: string, alpha = 1) => colorOf(element, name, alpha);
     const observer = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height }));
-    import("./plot.ts").then(({ Plot }) => {
+    const draw = ({ Plot }: typeof import("./plot.ts")) => {
       if (isGone) return;
       const axis = { stroke: of("--quiet"), grid: { stroke: of("--line"), width: 1 }, ticks: { show: false } };
       plot.current = new Plot(
@@ -89,6 +93,9 @@ export function Chart({ title, at, lines, height = 180, filled = false }: ChartP
         element,
       );
       observer.observe(element);
+    };
+    import("./plot.ts").then(draw, () => {
+      isMissing.value = true;
     });
     return () => {
       isGone = true;
@@ -102,7 +109,7 @@ export function Chart({ title, at, lines, height = 180, filled = false }: ChartP
     plot.current?.setData(data);
   });
 
-  const now = lines.map(({ label, values }) => `${label} ${shown(values.at(-1))}`).join(", ");
+  const now = lines.map(({ label, values }) => (isLatestTold ? `${label} ${shown(values.at(-1))}` : label)).join(", ");
   return (
     <figure class="chart">
       <figcaption>
@@ -110,13 +117,14 @@ export function Chart({ title, at, lines, height = 180, filled = false }: ChartP
         <ul class="legend">
           {lines.map(({ label, values, color }) => (
             <li key={label} style={`--color: var(--chart-${color})`}>
-              {label} <b>{shown(values.at(-1))}</b>
+              {label} {isLatestTold && <b>{shown(values.at(-1))}</b>}
             </li>
           ))}
         </ul>
       </figcaption>
       <div ref={box} class="plot" role="img" aria-label={`${title}: ${now}`} style={`min-height: ${height}px`} />
-      <details>
+      {isMissing.value && <p role="alert">{t("part-missing")}</p>}
+      <details open={isMissing.value}>
         <summary>{t("as-table")}</summary>
         <Table at={at} lines={lines} title={title} />
       </details>

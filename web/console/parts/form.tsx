@@ -6,6 +6,7 @@ import en from "zod/v4/locales/en.js";
 import ko from "zod/v4/locales/ko.js";
 import { Problem } from "../api.ts";
 import { language } from "../language.ts";
+import { t as own } from "../texts/form.ts";
 import { t } from "../texts/shell.ts";
 import { Trouble } from "./trouble.tsx";
 
@@ -25,6 +26,8 @@ export interface FormProps {
   readonly body: () => unknown;
   /** What goes into the request's path, where a field is for that, and the contract's schema of it. */
   readonly params?: { readonly schema: z.ZodMiniType; readonly of: () => unknown };
+  /** Whether nothing was changed: then there is nothing to send, and the form is left. */
+  readonly isUnchanged?: () => boolean;
   readonly send: (body: unknown) => Promise<void>;
   readonly submit: string;
   /** What leads away from the form; without it, the page before. */
@@ -33,20 +36,26 @@ export interface FormProps {
 }
 
 /** A form whose fields are checked by the API's schema before they are sent, and by the API after. */
-export function Form({ schema, body, params, send, submit, cancel, children }: FormProps) {
+export function Form({ schema, body, params, isUnchanged, send, submit, cancel, children }: FormProps) {
   const wrong = useSignal<Wrong>({});
   const trouble = useSignal<unknown>(undefined);
   const isBusy = useSignal(false);
+  const leave = cancel ?? (() => history.back());
 
   const onSubmit = async (event: Event) => {
     event.preventDefault();
+    if (isBusy.value) return undefined;
+    if (isUnchanged?.()) return leave();
     const form = event.currentTarget as HTMLFormElement;
     trouble.value = undefined;
     const raw = body();
     const checked = [params?.schema.safeParse(params.of()), schema.safeParse(raw)];
     const issues = checked.flatMap((it) => it?.error?.issues ?? []);
     wrong.value = wrongOf(issues);
-    if (issues.length > 0) return focusFirst(form);
+    if (issues.length > 0) {
+      trouble.value = withoutField(form, wrong.value);
+      return focusFirst(form);
+    }
     isBusy.value = true;
     try {
       await send(raw);
@@ -69,10 +78,10 @@ export function Form({ schema, body, params, send, submit, cancel, children }: F
       {children(wrong.value)}
       {trouble.value !== undefined && <Trouble of={trouble.value} />}
       <div class="buttons">
-        <button type="submit" class="primary" disabled={isBusy.value} aria-busy={isBusy.value}>
+        <button type="submit" class="primary" aria-disabled={isBusy.value} aria-busy={isBusy.value}>
           {submit}
         </button>
-        <button type="button" onClick={cancel ?? (() => history.back())}>
+        <button type="button" onClick={leave}>
           {t("cancel")}
         </button>
       </div>
@@ -84,6 +93,16 @@ function wrongOf(issues: readonly { path: PropertyKey[]; message: string }[]): W
   const wrong: Record<string, string> = {};
   for (const { path, message } of issues) wrong[path.map(String).join(".")] ??= message;
   return wrong;
+}
+
+/** What is wrong beside all fields, which no field can show. */
+function withoutField(form: HTMLFormElement, wrong: Wrong): Problem | undefined {
+  const names = new Set([...form.elements].map((it) => it.getAttribute("name")));
+  const issues = Object.entries(wrong)
+    .filter(([path]) => !names.has(path))
+    .map(([path, message]) => ({ in: "body", path, message }));
+  if (issues.length === 0) return undefined;
+  return new Problem(400, { code: "invalid", detail: own("not-sent"), issues }, null);
 }
 
 /** To the first field that is wrong, once it is marked. */

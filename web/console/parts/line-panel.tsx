@@ -59,7 +59,7 @@ export function LinePanel({ line, clock }: LinePanelProps) {
             {t("join-again")}
           </button>
         )}
-        {it.step === "waiting" && (
+        {(it.step === "joining" || it.step === "waiting") && (
           <Action act={async () => press(leave)()} confirm={t("confirm-leave")}>
             {t("leave")}
           </Action>

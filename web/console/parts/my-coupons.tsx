@@ -1,5 +1,5 @@
 import { useSignal } from "@preact/signals";
-import { useEffect, useId } from "preact/hooks";
+import { useId } from "preact/hooks";
 import { Problem } from "../api.ts";
 import type { Coupon, MyCoupons } from "../documents.ts";
 import { duration, moment } from "../format.ts";
@@ -16,10 +16,13 @@ const EVERY_MS = 5_000;
 /** And while one of them is not certain yet: whoever has just got it looks at nothing else. */
 const PENDING_EVERY_MS = 1_000;
 
+const everyMs = (mine: MyCoupons | undefined): number =>
+  mine?.items.some(({ state }) => state === "pending") === true ? PENDING_EVERY_MS : EVERY_MS;
+
 /** The shopper's coupons of a campaign, from pending to used. */
 export function OwnCoupons({ campaignId, shopper }: { campaignId: string; shopper: Shopper }) {
-  const path = `/campaigns/${campaignId}/coupons/me`;
-  const mine = usePoll(`${path}?as=${shopper.name}`, EVERY_MS, async () => {
+  const path = `/campaigns/${encodeURIComponent(campaignId)}/coupons/me`;
+  const mine = usePoll(`${path}?as=${shopper.name}`, everyMs, async () => {
     try {
       return await askAsShopper<MyCoupons>("GET", path);
     } catch (error) {
@@ -28,12 +31,6 @@ export function OwnCoupons({ campaignId, shopper }: { campaignId: string; shoppe
       throw error;
     }
   });
-  const isPending = mine.value?.items.some(({ state }) => state === "pending") === true;
-  useEffect(() => {
-    if (!isPending) return undefined;
-    const timer = setInterval(() => refresh(path), PENDING_EVERY_MS);
-    return () => clearInterval(timer);
-  }, [isPending]);
   // Told in words for people, below, in place of the API's own.
   const reading = { ...mine, trouble: undefined };
   return (

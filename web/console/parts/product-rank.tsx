@@ -29,7 +29,7 @@ export interface ProductRankProps {
 /** Why a product stands where it does: what was counted, what each count is worth, and how much of the score comes from it. */
 export function ProductRankPart({ boardId, window, productId, onClose }: ProductRankProps) {
   const id = useId();
-  const path = `/boards/${boardId}/products/${encodeURIComponent(productId)}?window=${window}`;
+  const path = `/boards/${encodeURIComponent(boardId)}/products/${encodeURIComponent(productId)}?window=${window}`;
   const { value: it, at, trouble, isStale } = usePoll(path, EVERY_MS, () => ask<ProductRank>("GET", path));
   return (
     <section class="explained" aria-labelledby={id} data-product={productId} data-stale={isStale && it !== undefined}>

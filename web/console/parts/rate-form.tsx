@@ -1,11 +1,14 @@
 import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
 import { putRoom } from "../../../functions/contract/rooms.ts";
 import { t } from "../texts/rooms.ts";
 import { Field, Form, numberIn } from "./form.tsx";
 import { changeValues, type RoomDetails, type RoomValues } from "./room-values.ts";
 
 /** Changes how many people a room lets in, and nothing else, while people wait. */
-export function RateForm({ room, done }: { room: RoomDetails; done: () => void }) {
+export function RateForm({ room: now, done }: { room: RoomDetails; done: () => void }) {
+  // As it was when the form was opened. What another operator changes meanwhile is nothing that was touched here.
+  const room = useRef(now).current;
   const admitPerSecond = useSignal(String(room.admitPerSecond));
   const capacity = useSignal(String(room.capacity));
   // What is in force stands in the fields; what was not touched is left as it is.
@@ -22,6 +25,7 @@ export function RateForm({ room, done }: { room: RoomDetails; done: () => void }
     <Form
       schema={putRoom.body}
       body={() => ({ ...room.rules, ...typed() })}
+      isUnchanged={() => Object.keys(values()).length === 0}
       send={send}
       submit={t("change-it")}
       cancel={done}

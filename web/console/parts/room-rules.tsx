@@ -34,7 +34,7 @@ export function RoomRulesPanel({ roomId }: { roomId: string }) {
               {t("change-quickly")}
             </button>
             <Action
-              act={() => askAsOperator("POST", `/ops/rooms/${roomId}/revoke`, { body: {} })}
+              act={() => askAsOperator("POST", `/ops/rooms/${encodeURIComponent(roomId)}/revoke`, { body: {} })}
               kind="danger"
               confirm={t("confirm-revoke", { id: roomId })}
               done={t("revoked")}

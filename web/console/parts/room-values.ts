@@ -20,7 +20,7 @@ export async function findRoom(roomId: string): Promise<RoomDetails> {
 }
 
 export async function putRules(roomId: string, rules: unknown): Promise<void> {
-  await askAsOperator("PUT", `/rooms/${roomId}`, { body: rules });
+  await askAsOperator("PUT", `/rooms/${encodeURIComponent(roomId)}`, { body: rules });
   await refresh("/rooms");
 }
 

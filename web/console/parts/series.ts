@@ -19,9 +19,11 @@ export function useHistory<T>(
   { seconds = 120, everyMs = 1_000 } = {},
 ): Series {
   const kept = useRef<{ at: number[]; values: (number | null)[] }>({ at: [], values: [] });
+  const now = reading.at === undefined ? undefined : reading.at / 1_000;
+  // A clock that was set back: a line over times that go back cannot be drawn, so it begins anew.
+  if (now !== undefined && now < (kept.current.at.at(-1) ?? now)) kept.current = { at: [], values: [] };
   const { at, values } = kept.current;
   const last = at.at(-1);
-  const now = reading.at === undefined ? undefined : reading.at / 1_000;
   if (reading.value !== undefined && now !== undefined && now !== last) {
     if (last !== undefined && now - last > (3 * everyMs) / 1_000) {
       at.push(last + 0.001);

@@ -1,17 +1,10 @@
-import { signal } from "@preact/signals";
 import { type Ask, ask, hear, Problem } from "../api.ts";
 import { remember } from "../remembered.ts";
-import { config, mint } from "../session.ts";
+import { config, mint, type Shopper, shopper } from "../session.ts";
 
 /** Who tries the shop: somebody of a name on the laptop, whoever a token is of elsewhere. Not the operator of the console. */
 
-export interface Shopper {
-  readonly name: string;
-  readonly token: string;
-}
-
-/** Undefined while nobody has said who they are. Outlives the view, so that whoever looks elsewhere comes back as themselves. */
-export const shopper = signal<Shopper | undefined>(undefined);
+export { type Shopper, shopper };
 
 /** The name under which the last name is remembered. */
 export const NAME = "shopper";
@@ -24,7 +17,7 @@ export async function becomeNamed(name: string): Promise<void> {
 
 /** Becomes the one whom a token names. */
 export function becomeBearer(given: string): void {
-  const token = given.replace(/^Bearer\s+/i, "").trim();
+  const token = given.trim().replace(/^Bearer\s+/i, "");
   shopper.value = { name: subjectOf(token), token };
 }
 

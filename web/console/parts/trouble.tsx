@@ -11,7 +11,7 @@ export function Trouble({ of: error }: { of: unknown }) {
 }
 
 function textOf(error: unknown) {
-  if (error instanceof Unreachable) return t("unreachable");
+  if (error instanceof Unreachable) return t(error.mayHaveHappened ? "unheard" : "unreachable");
   if (!(error instanceof Problem)) return String(error);
   return (
     <>

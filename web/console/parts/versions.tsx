@@ -14,9 +14,10 @@ import { Weights } from "./weights.tsx";
 /** A board's versions: the one that everybody sees, the one that is built beside it, and the one before. */
 export function VersionsPanel({ board, boardId }: { board: Reading<Board>; boardId: string }) {
   const it = board.value;
+  const path = `/boards/${encodeURIComponent(boardId)}`;
   const switchTo = (version: number) => async () => {
-    await askAsOperator("POST", `/boards/${boardId}/switch`, { body: { version } });
-    await refresh(`/boards/${boardId}`);
+    await askAsOperator("POST", `${path}/switch`, { body: { version } });
+    await refresh(path);
   };
   const isOfNext = it?.next !== undefined && it.displacement?.version === it.next.version;
   return (

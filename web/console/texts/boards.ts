@@ -152,6 +152,8 @@ export const t = words({
     "then-compare": "Wait beside, and show what would change",
     "then-switch": "Take over at once",
     "then-hint": "Until then readers see the version of now",
+    "changed-meanwhile":
+      "Nothing was sent: somebody else has begun or published a version meanwhile, and {version} is the newest now. Look at it first; what you save after this takes its place.",
     "replaces-next":
       "Version {version} waits beside the published one and stands in these fields. What you save takes its place.",
     "create-it": "Create",
@@ -306,6 +308,8 @@ export const t = words({
     "then-compare": "옆에 두고 변화를 먼저 보기",
     "then-switch": "바로 교체",
     "then-hint": "그때까지 고객은 지금 버전을 봅니다",
+    "changed-meanwhile":
+      "아직 보내지 않았습니다. 그사이 다른 운영자가 버전을 만들거나 게시해 지금 최신 버전은 {version}입니다. 먼저 확인해 주세요. 다시 저장하면 그 버전을 대신합니다.",
     "replaces-next": "버전 {version}이(가) 준비되어 있어 그 값을 채워 두었습니다. 저장하면 그 버전을 대신합니다.",
     "create-it": "만들기",
     "build-it": "만들기 시작",

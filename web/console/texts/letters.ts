@@ -44,7 +44,6 @@ export const t = words({
     result: "{redriven} sent again, {skipped} skipped.",
     "result-more": "{redriven} sent again, {skipped} skipped. There are more: do it again.",
     "skipped-hint": "Skipped is what was decided otherwise meanwhile, and what is no confirmation.",
-    "first-page": "To the first page",
   },
   ko: {
     letters: "데드 레터",
@@ -88,6 +87,5 @@ export const t = words({
     result: "{redriven}건을 다시 보냈고 {skipped}건을 건너뛰었습니다.",
     "result-more": "{redriven}건을 다시 보냈고 {skipped}건을 건너뛰었습니다. 더 있으니 한 번 더 눌러 주세요.",
     "skipped-hint": "그사이 다르게 판정되었거나 확정이 아닌 것은 건너뜁니다.",
-    "first-page": "첫 페이지로",
   },
 });

@@ -17,6 +17,8 @@ export const t = words({
     foreign: "That answer does not belong to a sign-in that began in this tab. Sign in again.",
     unreachable: "{host} could not be reached, or does not let this page ask it: {detail}",
     unfit: "{host} answered with something that cannot be used: {detail}",
+    forgetful: "This browser keeps nothing for this page, which signing in at {host} needs. Allow it, or use a token.",
+    "no-token": "This is no token: a token has only letters, digits and signs of ASCII, and no blanks.",
   },
   ko: {
     title: "로그인",
@@ -33,5 +35,8 @@ export const t = words({
     foreign: "이 탭에서 시작한 로그인의 응답이 아닙니다. 다시 로그인해 주세요.",
     unreachable: "{host}에 연결할 수 없거나 이 페이지의 요청을 허용하지 않습니다: {detail}",
     unfit: "{host}의 응답을 사용할 수 없습니다: {detail}",
+    forgetful:
+      "이 브라우저가 이 페이지의 저장을 막고 있어 {host}에서 로그인할 수 없습니다. 저장을 허용하거나 토큰을 사용해 주세요.",
+    "no-token": "토큰이 아닙니다. 토큰에는 공백 없이 ASCII 문자, 숫자와 기호만 들어갑니다.",
   },
 });

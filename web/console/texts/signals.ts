@@ -27,6 +27,7 @@ export const t = words({
       "{count} coupons are among the dead letters that are kept: mend what was in the way, and send them again.",
     "letters-kept-at-least":
       "At least {count} coupons are among the dead letters that are kept: mend what was in the way, and send them again.",
+    "letters-unknown": "The dead letters could not be read: whether coupons are among them is not known.",
     look: "Look",
     "registry-name": "the registry",
     "rankings-name": "the rankings",
@@ -65,7 +66,7 @@ export const t = words({
     waiting: "waiting",
     "in-flight": "{count} in work",
     "waiting-over-time": "Messages that wait",
-    "outbox-over-time": "Outboxes of all campaigns (entries)",
+    "outbox-over-time": "Outboxes of the campaigns below (entries)",
     "memory-over-time": "Memory of the fullest Redis (MB)",
     "oldest-elsewhere":
       "How old a queue's oldest message is, and how much of a crowd was answered from memory, stands in CloudWatch only: see the dashboard.",
@@ -122,6 +123,7 @@ export const t = words({
     "letters-waiting": "데드 레터 {count}건이 판정을 기다립니다.",
     "letters-kept": "보관된 데드 레터에 쿠폰 {count}장이 있습니다. 원인을 고친 뒤 다시 보내 주세요.",
     "letters-kept-at-least": "보관된 데드 레터에 쿠폰이 {count}장 이상 있습니다. 원인을 고친 뒤 다시 보내 주세요.",
+    "letters-unknown": "데드 레터를 읽지 못했습니다. 그 안에 쿠폰이 있는지 알 수 없습니다.",
     look: "보기",
     "registry-name": "레지스트리",
     "rankings-name": "랭킹",
@@ -160,7 +162,7 @@ export const t = words({
     waiting: "대기",
     "in-flight": "처리 중 {count}건",
     "waiting-over-time": "대기 중인 메시지",
-    "outbox-over-time": "모든 캠페인의 아웃박스(건)",
+    "outbox-over-time": "아래 캠페인들의 아웃박스(건)",
     "memory-over-time": "가장 찬 Redis의 메모리(MB)",
     "oldest-elsewhere":
       "큐의 가장 오래된 메시지의 나이와 메모리에서 바로 응답한 비율은 CloudWatch에만 있습니다. 대시보드를 봐 주세요.",

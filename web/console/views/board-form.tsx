@@ -1,5 +1,5 @@
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { putBoard } from "../../../functions/contract/rankings.ts";
 import { Problem } from "../api.ts";
 import type { Board } from "../documents.ts";
@@ -33,7 +33,7 @@ function New() {
     <>
       <h1>{t("create")}</h1>
       <Panel title={t("create")} name="board-form">
-        <Fields before={START} boardId={undefined} />
+        <Fields before={START} board={undefined} />
       </Panel>
     </>
   );
@@ -59,7 +59,7 @@ function Change({ boardId }: { boardId: string }) {
       <h1>{title}</h1>
       <Panel title={title} name="board-form">
         {it?.next && <p class="quiet">{t("replaces-next", { version: it.next.version })}</p>}
-        {it && <Fields before={it.next ?? it} boardId={boardId} />}
+        {it && <Fields before={it.next ?? it} board={it} />}
         {trouble.value !== undefined && <Trouble of={trouble.value} />}
         {!it && trouble.value === undefined && <p class="quiet">{shell("loading")}</p>}
       </Panel>
@@ -67,9 +67,14 @@ function Change({ boardId }: { boardId: string }) {
   );
 }
 
-const find = (boardId: string) => askAsOperator<Board>("GET", `/boards/${boardId}`);
+const pathOf = (boardId: string) => `/boards/${encodeURIComponent(boardId)}`;
+const find = (boardId: string) => askAsOperator<Board>("GET", pathOf(boardId));
+/** The board's versions, as long as nobody begins or publishes another. */
+const versionsOf = ({ version, next }: Board) => `${version} ${next?.version}`;
 
-function Fields({ before, boardId }: { before: Rules; boardId: string | undefined }) {
+function Fields({ before, board }: { before: Rules; board: Board | undefined }) {
+  const boardId = board?.boardId;
+  const seen = useRef(board && versionsOf(board));
   const id = useSignal("");
   const view = useSignal(String(before.weights.view));
   const like = useSignal(String(before.weights.like));
@@ -88,10 +93,19 @@ function Fields({ before, boardId }: { before: Rules; boardId: string | undefine
     category: textIn(category.value),
   });
   const name = () => boardId ?? id.value.trim();
+  /** A version that another operator has begun since the form was opened is replaced by nobody who has not heard of it. */
+  const refuseChanged = async (id: string) => {
+    const now = await find(id);
+    if (versionsOf(now) === seen.current) return;
+    seen.current = versionsOf(now);
+    const detail = t("changed-meanwhile", { version: now.next?.version ?? now.version });
+    throw new Problem(409, { code: "conflict", detail }, null);
+  };
   const send = async (rules: unknown) => {
     if (boardId === undefined) await refuseExisting(name());
+    else await refuseChanged(boardId);
     const query = boardId === undefined ? "" : `?switch=${takesOver.value}`;
-    await askAsOperator("PUT", `/boards/${name()}${query}`, { body: rules });
+    await askAsOperator("PUT", `${pathOf(name())}${query}`, { body: rules });
     await refresh("/boards");
     go(to("boards", name()));
   };

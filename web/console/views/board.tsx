@@ -28,7 +28,8 @@ const WINDOWS: readonly Window[] = ["1h", "24h", "7d", "trending"];
 export function BoardView({ boardId }: { boardId: string }) {
   const asked = route.value.query.get("window");
   const window = WINDOWS.find((it) => it === asked) ?? "24h";
-  const board = usePoll(`/boards/${boardId}`, BOARD_EVERY_MS, () => askAsOperator<Board>("GET", `/boards/${boardId}`));
+  const path = `/boards/${encodeURIComponent(boardId)}`;
+  const board = usePoll(path, BOARD_EVERY_MS, () => askAsOperator<Board>("GET", path));
   return (
     <>
       <p class="crumbs">
@@ -44,7 +45,7 @@ export function BoardView({ boardId }: { boardId: string }) {
 function TopPanel({ boardId, window }: { boardId: string; window: Window }) {
   const pages = usePages();
   const selected = useSignal<string | undefined>(undefined);
-  const path = `/boards/${boardId}/top?window=${window}&limit=${PAGE}${pages.query}`;
+  const path = `/boards/${encodeURIComponent(boardId)}/top?window=${window}&limit=${PAGE}${pages.query}`;
   const top = usePoll(path, TOP_EVERY_MS, () => ask<Top>("GET", path));
   const it = top.value;
   const productId = selected.value;

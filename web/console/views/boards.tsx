@@ -40,8 +40,8 @@ export function Boards() {
         {page.value && page.value.items.length > 0 && (
           <Table items={page.value.items} lists={rankings.isStale ? [] : (rankings.value?.boards ?? [])} />
         )}
-        <Pager pages={pages} next={page.value?.cursor} />
       </Panel>
+      <Pager pages={pages} next={page.value?.cursor} />
       <RankingsPanel rankings={rankings} />
     </>
   );

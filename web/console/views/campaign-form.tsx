@@ -14,6 +14,8 @@ import { t as shell } from "../texts/shell.ts";
 
 const DAY_MS = 86_400_000;
 
+const pathOf = (campaignId: string) => `/campaigns/${encodeURIComponent(campaignId)}`;
+
 /** Creates a campaign, or changes one. */
 export function CampaignForm({ campaignId }: { campaignId: string | undefined }) {
   return campaignId === undefined ? <New /> : <Change key={campaignId} campaignId={campaignId} />;
@@ -28,6 +30,7 @@ function New() {
   const closesAt = useSignal(timeField(Date.now() + DAY_MS));
   const roomId = useSignal("");
   const validDays = useSignal("");
+  const discount = useSignal("");
   const body = () => ({
     campaignId: id.value.trim(),
     name: name.value.trim(),
@@ -37,6 +40,7 @@ function New() {
     closesAt: timeIn(closesAt.value),
     roomId: textIn(roomId.value),
     validDays: numberIn(validDays.value),
+    discount: textIn(discount.value),
   });
   const send = async (it: unknown) => {
     const made = await askAsOperator<Campaign>("POST", "/campaigns", { body: it });
@@ -54,6 +58,7 @@ function New() {
               <Field name="stock" label={t("stock")} value={stock} wrong={wrong} type="number" hint={t("stock-hint")} />
               <Field name="perUser" label={t("per-user")} value={perUser} wrong={wrong} type="number" />
               <Times opensAt={opensAt} closesAt={closesAt} wrong={wrong} />
+              <Field name="discount" label={t("discount")} value={discount} wrong={wrong} hint={t("discount-hint")} />
               <Field name="roomId" label={t("room")} value={roomId} wrong={wrong} hint={t("room-hint")} />
               <Field
                 name="validDays"
@@ -88,7 +93,7 @@ function Change({ campaignId }: { campaignId: string }) {
   const before = useSignal<Campaign | undefined>(undefined);
   const trouble = useSignal<unknown>(undefined);
   useEffect(() => {
-    ask<Campaign>("GET", `/campaigns/${campaignId}`).then(
+    ask<Campaign>("GET", pathOf(campaignId)).then(
       (it) => {
         before.value = it;
       },
@@ -109,6 +114,7 @@ function Change({ campaignId }: { campaignId: string }) {
 }
 
 function Fields({ before }: { before: Campaign }) {
+  const { campaignId } = before;
   const name = useSignal(before.name);
   const stock = useSignal(String(before.stock));
   const opensAt = useSignal(timeField(before.opensAt));
@@ -120,14 +126,21 @@ function Fields({ before }: { before: Campaign }) {
     ...(opensAt.value === timeField(before.opensAt) ? {} : { opensAt: timeIn(opensAt.value) }),
     ...(closesAt.value === timeField(before.closesAt) ? {} : { closesAt: timeIn(closesAt.value) }),
   });
+  const leave = () => go(to("campaigns", campaignId));
   const send = async (it: unknown) => {
-    const { campaignId } = before;
-    await askAsOperator("PATCH", `/campaigns/${campaignId}`, { body: it });
-    await refresh(`/campaigns/${campaignId}`);
-    go(to("campaigns", campaignId));
+    await askAsOperator("PATCH", pathOf(campaignId), { body: it });
+    await refresh(pathOf(campaignId));
+    leave();
   };
   return (
-    <Form schema={changeCampaign.body} body={body} send={send} submit={t("change-it")}>
+    <Form
+      schema={changeCampaign.body}
+      body={body}
+      isUnchanged={() => Object.keys(body()).length === 0}
+      send={send}
+      submit={t("change-it")}
+      cancel={leave}
+    >
       {(wrong) => (
         <>
           <Field name="name" label={t("name")} value={name} wrong={wrong} />

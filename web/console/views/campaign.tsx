@@ -5,6 +5,7 @@ import { clock, duration, moment, number } from "../format.ts";
 import { Action } from "../parts/action.tsx";
 import { Chart } from "../parts/chart.tsx";
 import { Figure } from "../parts/figure.tsx";
+import { useNewest } from "../parts/newest.ts";
 import { Panel } from "../parts/panel.tsx";
 import { ratesOf, useHistory } from "../parts/series.ts";
 import { State } from "../parts/state.tsx";
@@ -20,9 +21,34 @@ const EVERY_MS = 1_000;
 const ANSWERS_EVERY_MS = 5_000;
 const ANSWERS_SECONDS = 120;
 
+/** The style sheet's chart colours. */
+const COLORS = 8;
+/** Words in a fixed order, so that each keeps its colour whichever others were said; the everyday ones first. */
+const WORDS: readonly string[] = [
+  "issued",
+  "accepted",
+  "replayed",
+  "sold-out",
+  "not-open",
+  "limit-reached",
+  "pass-required",
+  "unavailable",
+  "forbidden",
+  "closed",
+  "paused",
+  "recovering",
+  "internal",
+] satisfies (keyof Answers["words"])[];
+
+const pathOf = (campaignId: string) => `/campaigns/${encodeURIComponent(campaignId)}`;
+
+/** While a campaign is recovered from the ledger nobody knows how much was issued: the zeros that Redis has say nothing. */
+const toldOf = <T extends Pick<Campaign, "state">>(it: T): T | undefined =>
+  it.state === "recovering" ? undefined : it;
+
 /** One campaign, live. */
 export function CampaignView({ campaignId }: { campaignId: string }) {
-  const path = `/campaigns/${campaignId}`;
+  const path = pathOf(campaignId);
   const campaign = usePoll(path, EVERY_MS, () => ask<Campaign>("GET", path));
   const watched = usePoll(`/ops${path}`, EVERY_MS, () => askAsOperator<Watched>("GET", `/ops${path}`));
   return (
@@ -40,13 +66,15 @@ export function CampaignView({ campaignId }: { campaignId: string }) {
 }
 
 function Now({ campaign, campaignId }: { campaign: Reading<Campaign>; campaignId: string }) {
-  const remaining = useHistory(campaign, (it) => it.remaining, { everyMs: EVERY_MS });
-  const issued = useHistory(campaign, (it) => it.issued, { everyMs: EVERY_MS });
+  const newest = useNewest(campaign);
+  const remaining = useHistory(newest, (it) => toldOf(it)?.remaining, { everyMs: EVERY_MS });
+  const issued = useHistory(newest, (it) => toldOf(it)?.issued, { everyMs: EVERY_MS });
   const rate = ratesOf(issued);
-  const it = campaign.value;
+  const it = newest.value;
+  const path = pathOf(campaignId);
   const change = (body: object) => async () => {
-    await askAsOperator("PATCH", `/campaigns/${campaignId}`, { body });
-    await refresh(`/campaigns/${campaignId}`);
+    await askAsOperator("PATCH", path, { body });
+    await refresh(path);
   };
   return (
     <Panel
@@ -65,7 +93,7 @@ function Now({ campaign, campaignId }: { campaign: Reading<Campaign>; campaignId
           <a class="button" href={to("campaigns", campaignId, "edit")}>
             {shell("edit")}
           </a>
-          <a class="button" href={`${to("shop")}?campaign=${campaignId}`}>
+          <a class="button" href={`${to("shop")}?campaign=${encodeURIComponent(campaignId)}`}>
             {t("try-as-shopper")}
           </a>
         </>
@@ -77,10 +105,10 @@ function Now({ campaign, campaignId }: { campaign: Reading<Campaign>; campaignId
             <Figure name="state" label={t("state")} value={it.state}>
               <State of={it.state}>{t(it.state)}</State>
             </Figure>
-            <Figure name="remaining" label={t("remaining")} value={it.remaining}>
+            <Figure name="remaining" label={t("remaining")} value={toldOf(it)?.remaining}>
               {number(it.remaining)}
             </Figure>
-            <Figure name="issued" label={t("issued")} value={it.issued}>
+            <Figure name="issued" label={t("issued")} value={toldOf(it)?.issued}>
               {number(it.issued)}
             </Figure>
             <Figure name="stock" label={t("stock")} value={it.stock}>
@@ -95,6 +123,11 @@ function Now({ campaign, campaignId }: { campaign: Reading<Campaign>; campaignId
             <Figure name="closes" label={t("closes")} value={it.closesAt}>
               {moment(it.closesAt)}
             </Figure>
+            {it.discount !== undefined && (
+              <Figure name="discount" label={t("discount")} value={discountText(it.discount)}>
+                {discountText(it.discount)}
+              </Figure>
+            )}
             {it.roomId !== undefined && (
               <Figure name="room" label={t("room")} value={it.roomId}>
                 <a href={to("rooms", it.roomId)}>{it.roomId}</a>
@@ -129,25 +162,38 @@ function Now({ campaign, campaignId }: { campaign: Reading<Campaign>; campaignId
   );
 }
 
+/** What the shop is given as the coupon's worth: text or a number as it is, fields as JSON. */
+const discountText = (discount: NonNullable<Campaign["discount"]>): string =>
+  typeof discount === "object" ? JSON.stringify(discount) : String(discount);
+
 function Ledger({ watched }: { watched: Reading<Watched> }) {
-  const pending = useHistory(watched, (it) => it.pending, { everyMs: EVERY_MS });
-  const oldest = useHistory(watched, (it) => it.oldestPendingMs, { everyMs: EVERY_MS });
+  const pending = useHistory(watched, (it) => toldOf(it)?.pending, { everyMs: EVERY_MS });
+  const oldest = useHistory(watched, (it) => toldOf(it)?.oldestPendingMs, { everyMs: EVERY_MS });
   const it = watched.value;
   return (
-    <Panel title={t("ledger")} name="ledger" reading={watched}>
+    <Panel
+      title={t("ledger")}
+      name="ledger"
+      reading={watched}
+      actions={
+        <a class="button" href={to("letters")}>
+          {shell("letters")}
+        </a>
+      }
+    >
       {it && (
         <>
           <dl class="figures">
-            <Figure name="confirmed" label={t("confirmed")} value={it.confirmed}>
+            <Figure name="confirmed" label={t("confirmed")} value={toldOf(it)?.confirmed}>
               {number(it.confirmed)}
             </Figure>
-            <Figure name="pending" label={t("pending")} value={it.pending}>
+            <Figure name="pending" label={t("pending")} value={toldOf(it)?.pending}>
               {number(it.pending)}
             </Figure>
-            <Figure name="oldest-pending" label={t("oldest-pending")} value={it.oldestPendingMs}>
+            <Figure name="oldest-pending" label={t("oldest-pending")} value={toldOf(it)?.oldestPendingMs}>
               {it.pending === 0 ? "–" : duration(it.oldestPendingMs)}
             </Figure>
-            <Figure name="expected" label={t("expected")} value={it.expectedMs}>
+            <Figure name="expected" label={t("expected")} value={toldOf(it)?.expectedMs}>
               {it.pending === 0 ? "–" : duration(it.expectedMs)}
             </Figure>
           </dl>
@@ -173,10 +219,11 @@ function Ledger({ watched }: { watched: Reading<Watched> }) {
 }
 
 function AnswersPanel({ campaignId }: { campaignId: string }) {
-  const path = `/ops/campaigns/${campaignId}/answers?seconds=${ANSWERS_SECONDS}`;
+  const path = `/ops${pathOf(campaignId)}/answers?seconds=${ANSWERS_SECONDS}`;
   const answers = usePoll(path, ANSWERS_EVERY_MS, () => askAsOperator<Answers>("GET", path));
   const it = answers.value;
   const words = Object.entries(it?.words ?? {}).filter(([, counts]) => counts.some((count) => count > 0));
+  const toldCount = 1 + Math.max(-1, ...words.map(([, counts]) => counts.findLastIndex((count) => count > 0)));
   const startMs = it ? Date.parse(it.from) : 0;
   const stepMs = it?.stepMs ?? 1_000;
   const at = (words[0]?.[1] ?? []).map((_, i) => (startMs + i * stepMs) / 1_000);
@@ -188,11 +235,13 @@ function AnswersPanel({ campaignId }: { campaignId: string }) {
         <Chart
           title={t("last-minutes")}
           at={at}
-          lines={words.map(([word, counts], i) => ({
+          // Figures come late: where no word has any yet, it is not known that nobody asked.
+          lines={words.map(([word, counts]) => ({
             label: word,
-            values: counts.map((count) => (count * 1_000) / stepMs),
-            color: (i % 8) + 1,
+            values: counts.map((count, i) => (i < toldCount ? (count * 1_000) / stepMs : null)),
+            color: (Math.max(0, WORDS.indexOf(word)) % COLORS) + 1,
           }))}
+          latest={false}
         />
       )}
       <p class="quiet">{t("answers-hint")}</p>
@@ -204,19 +253,20 @@ function Checks({ campaignId }: { campaignId: string }) {
   const found = useSignal<Verification | undefined>(undefined);
   const couponId = useSignal("");
   const cancelled = useSignal<Coupon | undefined>(undefined);
+  const path = pathOf(campaignId);
   const verify = (query: string) => async () => {
-    found.value = await askAsOperator<Verification>("POST", `/ops/campaigns/${campaignId}/verify${query}`);
+    found.value = await askAsOperator<Verification>("POST", `/ops${path}/verify${query}`);
   };
   const cancel = async () => {
     cancelled.value = await askAsOperator<Coupon>(
       "POST",
       `/coupons/${encodeURIComponent(couponId.value.trim())}/cancel`,
     );
-    await refresh(`/campaigns/${campaignId}`, `/ops/campaigns/${campaignId}`);
+    await refresh(path, `/ops${path}`);
   };
   const recover = async () => {
-    await askAsOperator("POST", `/ops/campaigns/${campaignId}/recover`);
-    await refresh(`/campaigns/${campaignId}`);
+    await askAsOperator("POST", `/ops${path}/recover`);
+    await refresh(path);
   };
   return (
     <Panel title={t("checks")} name="checks">
@@ -225,7 +275,9 @@ function Checks({ campaignId }: { campaignId: string }) {
         <Action act={verify("")} kind="primary">
           {t("verify")}
         </Action>
-        <Action act={verify("?repair=true")}>{t("repair")}</Action>
+        <Action act={verify("?repair=true")} confirm={t("confirm-repair", { id: campaignId })}>
+          {t("repair")}
+        </Action>
         <Action
           act={recover}
           kind="danger"
@@ -253,6 +305,8 @@ function Checks({ campaignId }: { campaignId: string }) {
         </label>
         <Action
           act={cancel}
+          isSubmit
+          confirm={t("confirm-cancel", { coupon: couponId.value.trim() })}
           disabled={couponId.value.trim() === ""}
           done={cancelled.value && t("cancelled", { ticket: cancelled.value.ticket })}
         >
@@ -287,6 +341,7 @@ function Found({ it }: { it: Verification }) {
         </State>{" "}
         <small>{clock(it.verifiedAt)}</small>
       </p>
+      {it.repaired > 0 && <p data-repaired={it.repaired}>{t("repaired", { count: number(it.repaired) })}</p>}
       {counts.length > 0 && (
         <table>
           <thead>

@@ -54,8 +54,8 @@ export function Campaigns() {
                 <td>
                   <State of={it.state}>{t(it.state)}</State>
                 </td>
-                <td class="number">{number(it.remaining)}</td>
-                <td class="number">{number(it.issued)}</td>
+                <td class="number">{told(it, it.remaining)}</td>
+                <td class="number">{told(it, it.issued)}</td>
                 <td class="number">{number(it.stock)}</td>
                 <td>{moment(it.opensAt)}</td>
                 <td>{moment(it.closesAt)}</td>
@@ -63,8 +63,12 @@ export function Campaigns() {
             ))}
           </DataTable>
         )}
-        <Pager pages={pages} next={page.value?.cursor} />
       </Panel>
+      <Pager pages={pages} next={page.value?.cursor} />
     </>
   );
 }
+
+/** While a campaign is recovered from the ledger nobody knows how much was issued: the zeros that Redis has say nothing. */
+const told = ({ state }: CampaignPage["items"][number], count: number) =>
+  state === "recovering" ? "–" : number(count);

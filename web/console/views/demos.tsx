@@ -44,12 +44,13 @@ interface Subject {
 /** Buttons that tell the story: something to watch, something that breaks, and what held all the same. */
 export function DemosView() {
   const runs = usePoll(PATH, EVERY_MS, () => ask<Runs>("GET", PATH));
+  const running = runs.value?.items.find(({ state }) => state === "running")?.demo;
   return (
     <>
       <h1>{t("title")}</h1>
       <p>{t("intro")}</p>
       {DEMOS.map((demo) => (
-        <DemoPanel key={demo} demo={demo} runs={runs} />
+        <DemoPanel key={demo} demo={demo} runs={runs} running={running} />
       ))}
       <Break />
     </>
@@ -62,9 +63,16 @@ const act = (path: string) => async () => {
   await refresh(PATH);
 };
 
-function DemoPanel({ demo, runs }: { demo: Demo; runs: Reading<Runs> }) {
+interface DemoPanelProps {
+  readonly demo: Demo;
+  readonly runs: Reading<Runs>;
+  /** The one that runs, if any: there is one at a time. */
+  readonly running: Demo | undefined;
+}
+
+function DemoPanel({ demo, runs, running }: DemoPanelProps) {
   const run = runs.value?.items.find((it) => it.demo === demo);
-  const isRunning = run?.state === "running";
+  const isRunning = running === demo;
   return (
     <Panel
       title={t(demo)}
@@ -73,7 +81,7 @@ function DemoPanel({ demo, runs }: { demo: Demo; runs: Reading<Runs> }) {
       actions={
         <>
           {/* Kept on the page while it does not apply: whoever has just pressed it would lose the place otherwise. */}
-          <Action act={act(`${PATH}/${demo}`)} kind="primary" disabled={isRunning}>
+          <Action act={act(`${PATH}/${demo}`)} kind="primary" disabled={running !== undefined}>
             {t(`start-${demo}`)}
           </Action>
           <Action act={act(`${PATH}/${demo}/stop`)} disabled={!isRunning}>
@@ -83,6 +91,7 @@ function DemoPanel({ demo, runs }: { demo: Demo; runs: Reading<Runs> }) {
       }
     >
       <p>{t(`about-${demo}`)}</p>
+      {running !== undefined && !isRunning && <p class="quiet">{t("one-at-a-time", { demo: t(running) })}</p>}
       {run === undefined ? <p class="quiet">{t("idle")}</p> : <RunNow run={run} />}
     </Panel>
   );

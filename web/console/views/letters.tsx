@@ -1,16 +1,17 @@
 import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import type { Letters, Redriven } from "../documents.ts";
 import { moment, number } from "../format.ts";
 import { Action } from "../parts/action.tsx";
 import { DataTable } from "../parts/data-table.tsx";
 import { Figure } from "../parts/figure.tsx";
+import { Pager, usePages } from "../parts/pages.tsx";
 import { Panel } from "../parts/panel.tsx";
 import { State } from "../parts/state.tsx";
 import { refresh, usePoll } from "../poll.ts";
 import { to } from "../route.ts";
 import { askAsOperator } from "../session.ts";
 import { t } from "../texts/letters.ts";
-import { t as shell } from "../texts/shell.ts";
 
 /** How often the page is asked for, in milliseconds: the ledger is asked for each letter on it that is not settled. */
 const EVERY_MS = 5_000;
@@ -23,20 +24,19 @@ const canRedrive = ({ decision, couponId }: Letter) => decision === "kept" && co
 
 /** Confirmations that could not be recorded: why, what was decided, and the way to send them again. */
 export function LettersView() {
-  const cursor = useSignal<string | undefined>(undefined);
+  const pages = usePages();
   const chosen = useSignal<ReadonlySet<string>>(new Set());
   const result = useSignal<Redriven | undefined>(undefined);
-  const path = `/ops/dead-letters?limit=${PAGE}${cursor.value === undefined ? "" : `&cursor=${cursor.value}`}`;
+  const path = `/ops/dead-letters?limit=${PAGE}${pages.query}`;
   const page = usePoll(path, EVERY_MS, () => askAsOperator<Letters>("GET", path));
   const it = page.value;
   const able = it?.items.filter(canRedrive).map(({ letterId }) => letterId) ?? [];
   // Decided otherwise meanwhile, or on another page: what is not seen is not sent.
   const picked = able.filter((id) => chosen.value.has(id));
 
-  const turnTo = (next: string | undefined) => () => {
-    cursor.value = next;
+  useEffect(() => {
     chosen.value = new Set();
-  };
+  }, [pages.query]);
   const redrive = (letterIds: readonly string[] | undefined) => async () => {
     result.value = undefined;
     const body = letterIds === undefined ? {} : { letterIds };
@@ -83,23 +83,10 @@ export function LettersView() {
                 }}
               />
             )}
-            {(cursor.value ?? it.cursor) !== undefined && (
-              <div class="buttons">
-                {cursor.value !== undefined && (
-                  <button type="button" onClick={turnTo(undefined)}>
-                    {t("first-page")}
-                  </button>
-                )}
-                {it.cursor !== undefined && (
-                  <button type="button" onClick={turnTo(it.cursor)}>
-                    {shell("more")}
-                  </button>
-                )}
-              </div>
-            )}
           </>
         )}
       </Panel>
+      <Pager pages={pages} next={it?.cursor} />
     </>
   );
 }

@@ -1,7 +1,8 @@
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { putRoom } from "../../../functions/contract/rooms.ts";
 import { Problem } from "../api.ts";
+import { isUntouched, withChanges } from "../parts/changes.ts";
 import { Check, Choice, Field, Form, numberIn, timeField, timeIn, type Wrong } from "../parts/form.tsx";
 import { findListed } from "../parts/listed.ts";
 import { Panel } from "../parts/panel.tsx";
@@ -98,10 +99,13 @@ function Fields({ before, roomId }: { before: RoomRules; roomId: string | undefi
     order: order.value,
     override: override.body(),
   });
+  /** What the fields said at first: only what differs from it was changed here. */
+  const was = useRef(body()).current;
   const name = () => roomId ?? id.value.trim();
   const send = async (rules: unknown) => {
     if (roomId === undefined) await refuseExisting(name());
-    await putRules(name(), rules);
+    // All rules are replaced at once. Those that were not touched are read anew: somebody may have closed the room meanwhile.
+    await putRules(name(), roomId === undefined ? rules : withChanges((await findRoom(roomId)).rules, was, body()));
     go(to("rooms", name()));
   };
   return (
@@ -109,6 +113,7 @@ function Fields({ before, roomId }: { before: RoomRules; roomId: string | undefi
       schema={putRoom.body}
       params={{ schema: putRoom.params, of: () => ({ roomId: name() }) }}
       body={body}
+      isUnchanged={() => roomId !== undefined && isUntouched(was, body())}
       send={send}
       submit={t(roomId === undefined ? "create-it" : "change-it")}
     >

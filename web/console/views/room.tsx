@@ -30,7 +30,7 @@ const SLOW_RATE_SECONDS = 20;
 
 /** One waiting room, live. */
 export function RoomView({ roomId }: { roomId: string }) {
-  const path = `/rooms/${roomId}`;
+  const path = `/rooms/${encodeURIComponent(roomId)}`;
   const reading = usePoll(path, EVERY_MS, () => ask<Room>("GET", path));
   return (
     <>

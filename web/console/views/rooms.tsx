@@ -35,8 +35,8 @@ export function Rooms() {
       >
         {page.value?.items.length === 0 && <p class="quiet">{shell("none")}</p>}
         {page.value && page.value.items.length > 0 && <Table items={page.value.items} />}
-        <Pager pages={pages} next={page.value?.cursor} />
       </Panel>
+      <Pager pages={pages} next={page.value?.cursor} />
     </>
   );
 }

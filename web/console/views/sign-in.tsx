@@ -1,5 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { isTokenLike } from "../api.ts";
 import { type FaultKind, type Issuer, isReturn, issuerOf, SignInFault } from "../issuer.ts";
 import { go } from "../route.ts";
 import { config, hasEnded, signIn } from "../session.ts";
@@ -83,13 +84,15 @@ function faultOf(error: unknown): { kind: FaultKind; detail: string } {
 
 function ByToken() {
   const given = useSignal("");
+  const isWrong = useSignal(false);
   return (
     <form
       class="fields"
       onSubmit={(event) => {
         event.preventDefault();
-        const token = given.value.replace(/^Bearer\s+/i, "").trim();
-        if (token !== "") signIn(token);
+        const token = given.value.trim().replace(/^Bearer\s+/i, "");
+        isWrong.value = token !== "" && !isTokenLike(token);
+        if (isTokenLike(token)) signIn(token);
       }}
     >
       <div class="field">
@@ -100,11 +103,21 @@ function ByToken() {
           autoComplete="off"
           spellcheck={false}
           value={given.value}
+          aria-invalid={isWrong.value}
+          aria-describedby="token-hint"
           onInput={({ currentTarget }) => {
             given.value = currentTarget.value;
+            isWrong.value = false;
           }}
         />
-        <small class="hint">{t("kept")}</small>
+        <small class="hint" id="token-hint">
+          {t("kept")}
+        </small>
+        {isWrong.value && (
+          <p role="alert" class="trouble" data-fault="no-token">
+            {t("no-token")}
+          </p>
+        )}
       </div>
       <div class="buttons">
         <button type="submit" class="primary">

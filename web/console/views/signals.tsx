@@ -53,11 +53,13 @@ interface AttentionProps {
 }
 
 function Attention({ health, signals, letters }: AttentionProps) {
-  // Nothing is well that nobody has looked at: the list is as old as the older of its two documents.
-  const reading = health.isStale ? health : signals;
+  // Nothing is well that nobody has looked at: the list is as old as the oldest of its documents. That the dead letters could not be
+  // read is a concern of its own, so that the others are seen all the same.
+  const areLettersOld = letters.isStale && letters.value !== undefined && letters.trouble === undefined;
+  const reading = health.isStale ? health : signals.isStale ? signals : areLettersOld ? letters : signals;
   const areLettersTold = letters.value !== undefined || letters.trouble !== undefined;
   const isKnown = health.value !== undefined && signals.value !== undefined && areLettersTold;
-  const concerns = isKnown ? concernsOf(health.value, signals.value, letters.value) : [];
+  const concerns = isKnown ? concernsOf(health.value, signals.value, letters.trouble ? undefined : letters.value) : [];
   return (
     <Panel title={t("attention")} name="attention" reading={reading}>
       {isKnown && (
@@ -163,7 +165,7 @@ function Queues({ signals }: { signals: Reading<Signals> }) {
   );
 }
 
-/** Entries in all outboxes; unknown as soon as one of them is. */
+/** Entries in the outboxes of the campaigns that are listed; unknown as soon as one of them is. */
 function outboxOf({ redis, campaigns }: Signals): number | undefined {
   if (redis.status === "down") return undefined;
   const depths = campaigns.items.map(({ outbox }) => outbox?.depth);
