@@ -2,7 +2,8 @@ import type { Word } from "../words.ts";
 
 /**
  * What somebody who asks for a coupon of a campaign can hear: the words that are counted for each campaign. Not among them is what
- * names no campaign that exists: `unknown`, and a request that does not fit.
+ * names no campaign that exists: `unknown`, and a request that does not fit. In an order that answers keep, the usual ones first: a
+ * chart has fewer colours than there are words.
  */
 export const ANSWER_WORDS = [
   "issued",
@@ -12,11 +13,11 @@ export const ANSWER_WORDS = [
   "not-open",
   "limit-reached",
   "pass-required",
+  "unavailable",
   "forbidden",
   "closed",
   "paused",
   "recovering",
-  "unavailable",
   "internal",
 ] as const satisfies readonly Word[];
 

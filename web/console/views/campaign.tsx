@@ -23,23 +23,6 @@ const ANSWERS_SECONDS = 120;
 
 /** The style sheet's chart colours. */
 const COLORS = 8;
-/** Words in a fixed order, so that each keeps its colour whichever others were said; the everyday ones first. */
-const WORDS: readonly string[] = [
-  "issued",
-  "accepted",
-  "replayed",
-  "sold-out",
-  "not-open",
-  "limit-reached",
-  "pass-required",
-  "unavailable",
-  "forbidden",
-  "closed",
-  "paused",
-  "recovering",
-  "internal",
-] satisfies (keyof Answers["words"])[];
-
 const pathOf = (campaignId: string) => `/campaigns/${encodeURIComponent(campaignId)}`;
 
 /** While a campaign is recovered from the ledger nobody knows how much was issued: the zeros that Redis has say nothing. */
@@ -222,6 +205,8 @@ function AnswersPanel({ campaignId }: { campaignId: string }) {
   const path = `/ops${pathOf(campaignId)}/answers?seconds=${ANSWERS_SECONDS}`;
   const answers = usePoll(path, ANSWERS_EVERY_MS, () => askAsOperator<Answers>("GET", path));
   const it = answers.value;
+  // By its place among all words, each keeps its colour whichever others were said.
+  const colors = Object.keys(it?.words ?? {});
   const words = Object.entries(it?.words ?? {}).filter(([, counts]) => counts.some((count) => count > 0));
   const toldCount = 1 + Math.max(-1, ...words.map(([, counts]) => counts.findLastIndex((count) => count > 0)));
   const startMs = it ? Date.parse(it.from) : 0;
@@ -239,7 +224,7 @@ function AnswersPanel({ campaignId }: { campaignId: string }) {
           lines={words.map(([word, counts]) => ({
             label: word,
             values: counts.map((count, i) => (i < toldCount ? (count * 1_000) / stepMs : null)),
-            color: (Math.max(0, WORDS.indexOf(word)) % COLORS) + 1,
+            color: (colors.indexOf(word) % COLORS) + 1,
           }))}
           latest={false}
         />
