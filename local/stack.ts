@@ -75,6 +75,18 @@ export function functionFiles(): string[] {
   return [...new Set(files)];
 }
 
+/** Builds what the stack serves: the functions and the console. */
+export async function buildAll({ bundles, consoleFolder }: { bundles: string; consoleFolder: string }): Promise<void> {
+  await Promise.all([
+    bundle({
+      root: ROOT,
+      outDir: bundles,
+      entries: Object.fromEntries(functionFiles().map((name) => [name, `functions/${name}.ts`])),
+    }),
+    bundleConsole({ root: ROOT, outDir: consoleFolder }),
+  ]);
+}
+
 /** A part that was said to run already and does not answer: says which, why, and what to do. */
 function outOfReach(part: string, where: string, variable: string) {
   return (error: unknown): never => {
@@ -186,21 +198,18 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       });
       return `http://127.0.0.1:${port}`;
     };
-    // Beside the stack's own data: two stacks at once must not write each other's bundles.
-    const bundles = join(folder, "functions");
-    const consoleFolder = join(folder, "console");
+    // Beside the stack's own data: two stacks at once must not write each other's bundles. Whoever starts many stacks of one tree
+    // (tests/setup/stack.ts) has them built once, and says where.
+    const built = process.env.FIRSTCOME_BUILT;
+    const bundles = join(built ?? folder, "functions");
+    const consoleFolder = join(built ?? folder, "console");
     const [redisUrl, sqs, dynamodb, cloudwatch, secrets] = await Promise.all([
       redis(),
       options.sqsEndpoint ?? emulator("sqs", "local/sqs/main.ts", preloaded),
       options.dynamodbEndpoint ?? emulator("dynamodb", "local/dynamodb/main.ts"),
       emulator("cloudwatch", "local/cloudwatch/main.ts", [], ["--log", logPath]),
       secretsIn(folder),
-      bundle({
-        root: ROOT,
-        outDir: bundles,
-        entries: Object.fromEntries(functionFiles().map((name) => [name, `functions/${name}.ts`])),
-      }),
-      bundleConsole({ root: ROOT, outDir: consoleFolder }),
+      built === undefined && buildAll({ bundles, consoleFolder }),
     ]);
 
     progress("Queues and table");

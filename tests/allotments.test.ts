@@ -309,7 +309,6 @@ describe("a region that is cut off", () => {
         `seed ${seed}: ${samples} samples, sum between ${lowest} and ${total}, ${wishes.length} transfers, ${rows} coupons in two ledgers`,
       );
     },
-    60_000,
   );
 });
 

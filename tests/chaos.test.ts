@@ -592,7 +592,7 @@ describe("the proxy", () => {
     const proxy = await proxyTo(await echo("a"));
     const { socket, hear } = await talk(proxy);
     await hear("a:");
-    proxy.delay(120);
+    proxy.delay(1_000);
     const startedAt = performance.now();
     socket.write("1");
     await new Promise((resolve) => setTimeout(resolve, 30));
@@ -600,11 +600,11 @@ describe("the proxy", () => {
     // Said later and not held back: it must not overtake.
     socket.write("2");
     await hear("a:12");
-    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(115);
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(995);
     const againAt = performance.now();
     socket.write("3");
     await hear("a:123");
-    expect(performance.now() - againAt).toBeLessThan(100);
+    expect(performance.now() - againAt).toBeLessThan(1_000);
   });
 });
 

@@ -167,7 +167,7 @@ describe.skipIf(isWithoutBrowser())("the console in a browser", () => {
       await untilFigure(page, "campaign", "issued", 60);
       expect(pidOf("redis")).not.toBe(before);
     });
-  }, 90_000);
+  });
 
   it("shows no zeros for what nobody knows: a campaign that is recovered has a gap in its figures, and no burst after it", async () => {
     const campaignId = await api.campaign({ stock: 50 });
@@ -203,7 +203,7 @@ describe.skipIf(isWithoutBrowser())("the console in a browser", () => {
       await rates.filter({ hasText: /^0$/ }).last().waitFor({ state: "attached" });
       expect((await rates.allTextContents()).filter((it) => it !== "0" && it !== "–")).toEqual([]);
     });
-  }, 60_000);
+  });
 
   it("undoes nothing that another operator does while a form is open, and goes back from one that changed nothing", async () => {
     const roomId = unique("door");
@@ -237,7 +237,7 @@ describe.skipIf(isWithoutBrowser())("the console in a browser", () => {
       await page.getByRole("button", { name: "Save" }).click();
       await untilFigure(page, "campaign", "stock", 5);
     });
-  }, 60_000);
+  });
 
   it("does not say that all is well while the dead letters cannot be read", async () => {
     await visit("#/signals", async (page) => {
@@ -297,7 +297,7 @@ describe.skipIf(isWithoutBrowser())("the console in a browser", () => {
       await page.getByRole("dialog").getByRole("button", { name: "Give it back" }).click();
       await page.locator('[data-coupon][data-state="cancelled"]').waitFor();
     });
-  }, 120_000);
+  });
 
   it("tells the story by its buttons: a rush, Redis killed in the midst of it, and a verdict that holds", async () => {
     await visit("#/demos", async (page) => {
@@ -325,7 +325,7 @@ describe.skipIf(isWithoutBrowser())("the console in a browser", () => {
       await untilFigure(page, "campaign", "issued", 400);
       await untilFigure(page, "ledger", "confirmed", 400);
     });
-  }, 150_000);
+  });
 
   it("shows what the API says, at ten moments of a rush, within one polling interval", async () => {
     const campaignId = await api.campaign({ stock: 200 });
@@ -397,7 +397,7 @@ describe.skipIf(isWithoutBrowser())("the console in a browser", () => {
       expect(new Set(shown).size).toBeGreaterThan(5);
       expect(shown).toEqual([...shown].sort((a, b) => b - a));
     });
-  }, 60_000);
+  });
 
   it("says that it is disconnected, shows old numbers as old, and comes back by itself", async () => {
     const campaignId = await api.campaign({ stock: 5 });
@@ -554,7 +554,7 @@ describe.skipIf(isWithoutBrowser())("the console in a browser", () => {
         () => api.call("GET", "/boards/best/top?window=1h"),
         ({ body }) => body.items?.length > 5,
       );
-    }, 60_000);
+    });
     afterAll(async () => {
       isOver = true;
       await running;
@@ -605,7 +605,6 @@ describe.skipIf(isWithoutBrowser())("the console in a browser", () => {
           );
         }
       },
-      60_000,
     );
   });
 });

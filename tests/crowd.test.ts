@@ -672,7 +672,7 @@ describe("a small crowd on a running stack", () => {
     ...{ schedulers: 4, abandon: 0.1, seed: 1, limit: 90 },
   };
 
-  test("is let in as it should be, and does all that a crowd does", { timeout: 120_000 }, async () => {
+  test("is let in as it should be, and does all that a crowd does", async () => {
     const result = await holdCrowd(options, sharedStack(), silent);
     // How well a wait is foretold depends on what else the machine of a test does; that it is looked at does not.
     const findings = result.findings.filter(({ title }) => title !== "a wait is foretold");
@@ -692,7 +692,7 @@ describe("a small crowd on a running stack", () => {
     );
   });
 
-  test("is sent home when its time is over, and not called let in", { timeout: 60_000 }, async () => {
+  test("is sent home when its time is over, and not called let in", async () => {
     const result = await holdCrowd({ ...options, rate: 1, limit: 1 }, sharedStack(), silent);
     expect([result.isCutShort, holds(result)]).toEqual([true, false]);
     expect(findingOf(result.findings, "who stays is let in").holds).toBe(false);

@@ -215,9 +215,7 @@ describe("on a running stack", () => {
       100_000,
     );
 
-  test("a rush is started, can be watched at once, outlives a kill of Redis, and ends with its verdict", {
-    timeout: 120_000,
-  }, async () => {
+  test("a rush is started, can be watched at once, outlives a kill of Redis, and ends with its verdict", async () => {
     const started = await call("POST", "/_local/demos/rush", { users: 3_000, stock: 300 });
     expect([started.status, started.body]).toEqual([
       202,
@@ -259,9 +257,7 @@ describe("on a running stack", () => {
     expect(lines).toContainEqual(expect.stringMatching(/^G1 .*holds/));
   });
 
-  test("a crowd outlives a kill of Redis too: nothing is given twice, and nobody is called a liar for what was lost", {
-    timeout: 150_000,
-  }, async () => {
+  test("a crowd outlives a kill of Redis too: nothing is given twice, and nobody is called a liar for what was lost", async () => {
     await call("POST", "/_local/demos/crowd", { people: 120, rate: 6, capacity: 12 });
     const { subject } = await eventually(
       () => runOf("crowd"),

@@ -99,9 +99,7 @@ function unfenced(door: RedisDoor): RedisDoor {
 
 describe("a replica that is promoted without the last k writes", () => {
   for (const k of [1, 100, 5_000]) {
-    it(`k = ${k}: without the fence tickets are told twice; with it nothing is issued until the recovery, and nothing is lost`, {
-      timeout: 300_000,
-    }, async () => {
+    it(`k = ${k}: without the fence tickets are told twice; with it nothing is issued until the recovery, and nothing is lost`, async () => {
       const before = Math.min(k, 50);
       const stock = k + before + 100;
       const told: Coupon[] = [];
@@ -258,9 +256,7 @@ describe("the fence", () => {
     await expect(onA.ask(id, "emil")).rejects.toThrow("redis is out of reach");
   });
 
-  it("a server that comes back with its append-only file, without it, or flushed, is recovered and keeps all that was told", {
-    timeout: 60_000,
-  }, async () => {
+  it("a server that comes back with its append-only file, without it, or flushed, is recovered and keeps all that was told", async () => {
     const kept: Record<string, number> = {};
     for (const [how, args] of [
       ["with its append-only file", ["--appendonly", "yes", "--appendfsync", "always"]],
@@ -390,9 +386,7 @@ describe("a recovery", () => {
     expect((await keptOf(told)).length).toBe(2);
   });
 
-  it("rebuilds with messages in flight: at every look, what may still be issued is the stock less ledger and messages on their way", {
-    timeout: 60_000,
-  }, async () => {
+  it("rebuilds with messages in flight: at every look, what may still be issued is the stock less ledger and messages on their way", async () => {
     const node = await nodes.add();
     const stock = 6_000;
     const id = await campaignOn(node.door, { stock });
@@ -429,7 +423,7 @@ const isConnected = (list: string, node: Node, role: "master" | "slave"): boolea
   list.split("\n").some((line) => line.includes(`:${node.port}@`) && line.includes(role) && / connected/.test(line));
 
 describe("Redis Cluster", () => {
-  it("fences the campaigns of the shard that failed over, and no other", { timeout: 150_000 }, async () => {
+  it("fences the campaigns of the shard that failed over, and no other", async () => {
     const cluster = async (...args: string[]) => {
       const bus = await freePort();
       return nodes.add(
@@ -483,7 +477,6 @@ describe("Redis Cluster", () => {
     await eventually(
       async () => String(await b.door.command("CLUSTER", "NODES")),
       (seen) => isConnected(seen, replica, "master"),
-      60_000,
     );
     const fresh = container(nodes.connect(b, true));
     const words = await eventually(

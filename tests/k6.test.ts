@@ -259,14 +259,14 @@ describe.skipIf(k6 === undefined)("the verdict of a load script", () => {
   }
   const read = (file: string) => JSON.parse(readFileSync(file, "utf8")) as Summary;
 
-  test("holds while everything at once is asked of a stack that tells the truth", { timeout: 120_000 }, async () => {
+  test("holds while everything at once is asked of a stack that tells the truth", async () => {
     lies = [];
     const { printed, summary } = await run("everything");
     expect(read(summary).integrity.violations).toEqual([]);
     expect(printed.trimEnd()).toMatch(/\nintegrity: holds$/);
   });
 
-  test("is broken by every lie, each of which it names, and k6 ends with 99", { timeout: 120_000 }, async () => {
+  test("is broken by every lie, each of which it names, and k6 ends with 99", async () => {
     const told = liesOf();
     const away = lie(/^POST \/coupons\/.*\/use$/, async () => AWAY, 9_999);
     lies = [away, ...told.map(([tell]) => tell)];
@@ -290,19 +290,15 @@ describe.skipIf(k6 === undefined)("the verdict of a load script", () => {
       (hidden: number) => hidden,
       "burst: users whose coupon is another than they were told of, or none",
     ],
-  ])(
-    "is broken by two lies that make up for each other, with %s",
-    { timeout: 120_000 },
-    async (_, ticketOf, meaning) => {
-      lies = [pairOfLies(ticketOf)];
-      const { status, summary } = await run("burst", { REPEATS: "0" });
-      const found = read(summary).integrity.violations.map((violation) => violation.replace(/ \(\d+\)$/, ""));
-      expect(found).toContain(meaning);
-      expect(status).toBe(99);
-    },
-  );
+  ])("is broken by two lies that make up for each other, with %s", async (_, ticketOf, meaning) => {
+    lies = [pairOfLies(ticketOf)];
+    const { status, summary } = await run("burst", { REPEATS: "0" });
+    const found = read(summary).integrity.violations.map((violation) => violation.replace(/ \(\d+\)$/, ""));
+    expect(found).toContain(meaning);
+    expect(status).toBe(99);
+  });
 
-  test("is not broken by a 503 now and then, which is documented", { timeout: 120_000 }, async () => {
+  test("is not broken by a 503 now and then, which is documented", async () => {
     const once = (on: RegExp) => lie(on, async () => AWAY);
     lies = [
       once(/^GET \/boards\/[\w-]+\/top\?.*limit=10$/),
@@ -321,9 +317,7 @@ describe.skipIf(k6 === undefined)("the verdict of a load script", () => {
     expect(printed.trimEnd()).toMatch(/\nintegrity: holds$/);
   });
 
-  test("is none, and k6 ends with 99, where what is asked in the end is not answered", {
-    timeout: 120_000,
-  }, async () => {
+  test("is none, and k6 ends with 99, where what is asked in the end is not answered", async () => {
     const always = (on: RegExp, tell: (asked: Asked) => Promise<Answer | undefined>) => lie(on, tell, 99_999);
     lies = [
       always(

@@ -134,7 +134,7 @@ async function until(isTrue: () => boolean) {
   while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
-describe.skipIf(process.platform === "win32").concurrent("the launcher", { timeout: 30_000 }, () => {
+describe.skipIf(process.platform === "win32").concurrent("the launcher", () => {
   describe("Node 24", () => {
     test("a machine that has it gets no second one", async () => {
       const machine = newMachine({ "redis-server": REDIS });

@@ -1005,12 +1005,25 @@ describe("a malformed request is refused with the reason:", () => {
   });
 });
 
-test("a name that is nearly one is refused within two seconds, however long it is", async () => {
-  const body = object({ ...soundCampaign(), name: long(60_000, "a").replace(/"$/, '\\n"') });
-  const startedAt = performance.now();
-  const told = await send("POST", "/campaigns", { authorization: authorization.good ?? "" }, body);
-  expect(performance.now() - startedAt).toBeLessThan(2_000);
-  expectRefusal(told, "invalid", ["body", "name"]);
+test("a name that is nearly one is refused as fast as any of its length", async () => {
+  const quickest = async (end: string) => {
+    const name = long(60_000, "a").replace(/"$/, `${end}"`);
+    const times = [];
+    for (let round = 0; round < 5; round++) {
+      const startedAt = performance.now();
+      const told = await send(
+        "POST",
+        "/campaigns",
+        { authorization: authorization.good ?? "" },
+        object({ ...soundCampaign(), name }),
+      );
+      times.push(performance.now() - startedAt);
+      expectRefusal(told, "invalid", ["body", "name"]);
+    }
+    return Math.min(...times);
+  };
+  // A pattern that goes back over what it has read would take a thousand times as long and more.
+  expect(await quickest("\\n")).toBeLessThan(100 * (await quickest("aa")));
 });
 
 describe("what is no HTTP is refused with the reason:", () => {

@@ -290,9 +290,7 @@ function expectOneProbeAtATime(): void {
 describe("with twenty containers that read all the time", () => {
   const OUTAGE_MS = 5_500;
 
-  test("Redis is killed: all are answered, from snapshots that say so, and from Redis again when it is back with its data", {
-    timeout: 40_000,
-  }, async () => {
+  test("Redis is killed: all are answered, from snapshots that say so, and from Redis again when it is back with its data", async () => {
     await fill();
     const stopPublishing = startPublishing();
     const load = startLoad(startContainers());
@@ -326,7 +324,7 @@ describe("with twenty containers that read all the time", () => {
     }
   });
 
-  test("Redis stands still, so that calls time out: the same", { timeout: 40_000 }, async () => {
+  test("Redis stands still, so that calls time out: the same", async () => {
     await fill();
     const stopPublishing = startPublishing();
     const load = startLoad(startContainers());
@@ -350,9 +348,7 @@ describe("with twenty containers that read all the time", () => {
     expectGrowingAges(load, OUTAGE_MS - 2_000);
   });
 
-  test("Redis comes back with nothing: snapshots until a rebuild has brought everything back", {
-    timeout: 40_000,
-  }, async () => {
+  test("Redis comes back with nothing: snapshots until a rebuild has brought everything back", async () => {
     await fill();
     const stopPublishing = startPublishing();
     const load = startLoad(startContainers());
@@ -561,9 +557,7 @@ describe("over HTTP", () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  test("Redis is killed under read load: never a 5xx, a snapshot with its age, then live again by itself", {
-    timeout: 40_000,
-  }, async () => {
+  test("Redis is killed under read load: never a 5xx, a snapshot with its age, then live again by itself", async () => {
     const shop = client(stack.file.api);
     const [operator, sender] = await Promise.all([shop.token("olga", "operator"), shop.token("shop", "events")]);
     await shop.call("PUT", "/boards/sales", { token: operator, body: { weights: WEIGHTS, halfLifeHours: 24 } });

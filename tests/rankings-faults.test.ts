@@ -16,6 +16,7 @@ import { resendBatches, type SentEvent } from "../core/rankings/ingest.ts";
 import { publisher } from "../core/rankings/publish.ts";
 import { reader } from "../core/rankings/read.ts";
 import { rebuilder } from "../core/rankings/rebuild.ts";
+import { claimShards } from "../core/rankings/score.ts";
 import { SHARDS, shardOf } from "../core/rankings/shards.ts";
 import { firstFetch, topK } from "../core/rankings/top-k.ts";
 import { minuteOf, WINDOWS } from "../core/rankings/windows.ts";
@@ -454,6 +455,24 @@ describe("scoring", () => {
     const redis = meeting(ctx.redis, runs("take"), overtake);
     expect(await stack.publish({ ...ctx, redis })).toMatchObject({ generations: 8 });
     for (const boardId of ["b", "c"]) expect(await stack.top(boardId)).toMatchObject({ ageMs: 0, source: "live" });
+  });
+
+  test("that is overtaken while a board is put is done again, so that the answer still has the new version", async () => {
+    await stack.put("b");
+    await stack.send("1", [view("p", 1)]);
+    await stack.drain();
+    await stack.publish();
+    const { id } = await stack.live();
+    let claims = 0;
+    const overtake = async () => {
+      if (claims++ < 2) await claimShards(ctx, id);
+    };
+    const redis = meeting(ctx.redis, runs("fill"), overtake);
+    const weights = { ...RULES.weights, view: 10 };
+    const { current, next } = await stack.put("b", { weights }, true, { ...ctx, redis });
+    expect(claims).toBeGreaterThan(2);
+    expect([current?.version, next]).toEqual([2, undefined]);
+    expect((await stack.top("b")).items.map(({ score }) => score)).toEqual([10]);
   });
 
   /** Versions of a board that Redis has sorted sets of. */

@@ -162,9 +162,7 @@ async function expectSoundWalks(walks: readonly Walk[], factorOf: ReadonlyMap<nu
 }
 
 describe("under load", () => {
-  test("weights change again and again: no page is empty or of two versions, and pages miss and repeat nothing", {
-    timeout: 40_000,
-  }, async () => {
+  test("weights change again and again: no page is empty or of two versions, and pages miss and repeat nothing", async () => {
     const pump = openEventsPump(parts, () => {});
     const factorOf = new Map<number, number>();
     factorOf.set(await put(FACTORS[0]), FACTORS[0]);

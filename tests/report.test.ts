@@ -558,34 +558,30 @@ describe("a real stack, named by what bounds it", () => {
     ["with an engine that unites big sets", "redis", "redis-engine", { rate: 50, seconds: 4, stock: 100 }],
     ["with a ledger behind a slow line", "ledger", "ledger", { rate: 100, seconds: 4, stock: 1_000 }],
     ["with handlers that compute", "handler", "handler-cpu", { rate: 50, seconds: 4, stock: 100 }],
-  ])(
-    "%s (%s): %s",
-    async (_, slow, part, load) => {
-      const { interrupted, release } = takeSignals();
-      const env = { ...process.env, ...own, FIRSTCOME_STACK: join(workshop, "none.json") };
-      const terms = { root: repo, env, say: () => {}, interrupted };
-      const lease = await (slow ? leaseSlowed(slow, terms) : leaseStack(terms));
-      try {
-        const watch = await watchStack(lease.stack);
-        const seen = await openLoad(lease.stack.api, load).then(
-          async (done) => ({ ...(await watch.end()), load: done }),
-          async (error: unknown) => {
-            await watch.end();
-            throw error;
-          },
-        );
-        const told = evidenceOf(seen);
-        const verdict = judge(told);
-        // On a machine that others keep busy a stack may be short of processor time as it is, but of nothing else.
-        const isCrowded = slow === undefined && told.machine >= CROWDED;
-        const right: Part[] = isCrowded ? [part, "handler-cpu", "unknown"] : [part];
-        expect(right, textOf(told, verdict)).toContain(verdict.part);
-        expect(told.missing).toEqual([]);
-      } finally {
-        await lease.stop();
-        release();
-      }
-    },
-    90_000,
-  );
+  ])("%s (%s): %s", async (_, slow, part, load) => {
+    const { interrupted, release } = takeSignals();
+    const env = { ...process.env, ...own, FIRSTCOME_STACK: join(workshop, "none.json") };
+    const terms = { root: repo, env, say: () => {}, interrupted };
+    const lease = await (slow ? leaseSlowed(slow, terms) : leaseStack(terms));
+    try {
+      const watch = await watchStack(lease.stack);
+      const seen = await openLoad(lease.stack.api, load).then(
+        async (done) => ({ ...(await watch.end()), load: done }),
+        async (error: unknown) => {
+          await watch.end();
+          throw error;
+        },
+      );
+      const told = evidenceOf(seen);
+      const verdict = judge(told);
+      // On a machine that others keep busy a stack may be short of processor time as it is, but of nothing else.
+      const isCrowded = slow === undefined && told.machine >= CROWDED;
+      const right: Part[] = isCrowded ? [part, "handler-cpu", "unknown"] : [part];
+      expect(right, textOf(told, verdict)).toContain(verdict.part);
+      expect(told.missing).toEqual([]);
+    } finally {
+      await lease.stop();
+      release();
+    }
+  });
 });

@@ -132,7 +132,6 @@ describe("npm start", () => {
     await eventually(
       () => shop.call("GET", `/campaigns/${id}`),
       ({ body }) => body.state === "open",
-      30_000,
     );
     expect((await shop.ask(id, ann)).body).toEqual(coupon.body);
     expect((await shop.mine(id, ann)).body.items[0].state).toBe("confirmed");

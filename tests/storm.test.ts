@@ -81,9 +81,7 @@ async function moment(id: string, buckets: number) {
 }
 
 describe("a cancel storm", () => {
-  it("1,000 holders cancel while 10,000 ask: at every sample what is left and who holds make the stock, and every freed ticket is issued again", {
-    timeout: 180_000,
-  }, async () => {
+  it("1,000 holders cancel while 10,000 ask: at every sample what is left and who holds make the stock, and every freed ticket is issued again", async () => {
     const stock = 1_000;
     const id = await shop().campaign({ stock });
     const path = `/campaigns/${id}/coupons`;
@@ -140,15 +138,12 @@ describe("a cancel storm", () => {
     await eventually(
       () => shop().call("POST", `/ops/campaigns/${id}/verify`, { token: operator }),
       ({ body }) => body.consistent && body.pending === 0 && body.coupons === stock && body.holders === stock,
-      60_000,
     );
   });
 });
 
 describe("a sold-out flood", () => {
-  it("costs Redis as much at ten times the size, takes no memory, and a coupon given back is to be had within a second or so", {
-    timeout: 120_000,
-  }, async () => {
+  it("costs Redis as much at ten times the size, takes no memory, and a coupon given back is to be had within a second or so", async () => {
     const id = await shop().campaign({ stock: 200 });
     const path = `/campaigns/${id}/coupons`;
     const holders = names(unique("h"), 200);
@@ -158,7 +153,6 @@ describe("a sold-out flood", () => {
     await eventually(
       () => redis.command("XLEN", keys.outbox(id)),
       (left) => left === 0,
-      30_000,
     );
     const strangers = await tokensOf(names(unique("s"), 1_000));
     const list = Object.values(strangers);
@@ -222,7 +216,6 @@ describe("a sold-out flood", () => {
     const winner = await eventually(
       () => post(path, list[asks++ % list.length] ?? ""),
       ({ status }) => status === 201,
-      10_000,
     );
     console.log(
       `a coupon given back was issued again ${Date.now() - cancelledAt} ms later, to the ${asks}th who asked`,
@@ -232,7 +225,7 @@ describe("a sold-out flood", () => {
 });
 
 describe("a poison message", () => {
-  it("in one of the groups holds up no other, and is classified without a person", { timeout: 120_000 }, async () => {
+  it("in one of the groups holds up no other, and is classified without a person", async () => {
     const delays = async (poisoned: boolean) => {
       const id = await shop().campaign({ stock: 300 });
       const users = names(unique("p"), 300);
@@ -250,7 +243,6 @@ describe("a poison message", () => {
       const mine = await eventually(
         () => each(users, 16, (user) => shop().mine(id, tokens[user] ?? "")),
         (all) => all.every(({ body }) => body.items?.[0]?.state === "confirmed"),
-        60_000,
       );
       const waits = mine.map(({ body }) => Date.parse(body.items[0].confirmedAt) - Date.parse(body.items[0].issuedAt));
       waits.sort((a, b) => a - b);

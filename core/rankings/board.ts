@@ -1,7 +1,7 @@
 import type { Ctx } from "../context.ts";
 import { limits } from "../limits.ts";
 import type { Refusal } from "../words.ts";
-import { type BoardRecord, type BoardRules, boards, refuseBoard, versionsOf } from "./board-records.ts";
+import { type BoardRecord, type BoardRules, boards, refuseBoard, versionName, versionsOf } from "./board-records.ts";
 import { ensureEdition } from "./edition.ts";
 import { editions, liveOf } from "./edition-records.ts";
 import { finishNext, type Publisher, scoreAll } from "./publish.ts";
@@ -68,15 +68,22 @@ const tooManyHalfLives: Refusal = {
 
 /** Scores a board's versions as far as the time allows, and publishes the next one when it is complete. */
 async function build(ctx: BoardCtx, publisher: Publisher, record: BoardRecord): Promise<BoardRecord> {
+  const { boardId, next } = record;
   const first = liveOf(await editions.get(ctx));
-  if (!first || !record.next || record.next.isBuilt) return record;
-  // What changed is scored for every board, or the others would never hear of it.
-  const { live, records, scored } = await scoreAll(ctx, first, ctx.now() + BUILD_MS);
-  const now = records.find(({ boardId }) => boardId === record.boardId);
-  if (!live || now?.revision !== record.revision) return now ?? record;
-  const finished = await finishNext(ctx, live, record, scored.built);
-  if (finished.current !== record.current) await publisher.publishBoard(ctx, live, finished);
-  return finished;
+  if (!first || !next || next.isBuilt) return record;
+  const until = ctx.now() + BUILD_MS;
+  // The schedule, or a change of another board, may claim the shards in between: then it is tried again.
+  for (let tries = 0; tries < TRIES && ctx.now() < until; tries++) {
+    // What changed is scored for every board, or the others would never hear of it.
+    const { live, records, scored } = await scoreAll(ctx, first, until);
+    const now = records.find((it) => it.boardId === boardId);
+    if (!live || now?.revision !== record.revision) return now ?? record;
+    if (!scored.built.has(versionName(boardId, next.version))) continue;
+    const finished = await finishNext(ctx, live, record, scored.built);
+    if (finished.current !== record.current) await publisher.publishBoard(ctx, live, finished);
+    return finished;
+  }
+  return record;
 }
 
 /** Lets another version of a board take over, in one step: the one before, or one that was built and waits. */

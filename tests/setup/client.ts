@@ -79,11 +79,11 @@ export function client(api: string) {
   };
 }
 
-/** Polls until a condition holds. Fails the test with what it last saw. */
+/** Polls until a condition holds. Fails the test with what it last saw, after a time that only what hangs needs. */
 export async function eventually<T>(
   look: () => Promise<T>,
   holds: (seen: T) => boolean,
-  withinMs = 20_000,
+  withinMs = 60_000,
 ): Promise<T> {
   const endsAt = Date.now() + withinMs;
   for (;;) {

@@ -1,7 +1,7 @@
-import { rmSync } from "node:fs";
+import { renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
-import { ROOT, startStack } from "../../local/stack.ts";
+import { buildAll, ROOT, startStack } from "../../local/stack.ts";
 
 declare module "vitest" {
   export interface ProvidedContext {
@@ -14,6 +14,10 @@ declare module "vitest" {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = join(ROOT, ".local", `test-${process.pid}`);
   const stackFile = join(folder, "stack.json");
+  // Once for this stack and for those that tests start by themselves.
+  const built = join(folder, "built");
+  await buildAll({ bundles: join(built, "functions"), consoleFolder: join(built, "console") });
+  process.env.FIRSTCOME_BUILT = built;
   const stack = await startStack({
     port: 0,
     stackFile,
@@ -28,6 +32,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide("stackFile", stackFile);
   return async () => {
     await stack.stop();
+    // What the stack said stays: it is what a failed test is explained from.
+    renameSync(join(folder, "stack.log"), join(ROOT, ".local", "test-stack.log"));
     rmSync(folder, { recursive: true, force: true });
   };
 }
