@@ -1,5 +1,31 @@
 import { readFileSync } from "node:fs";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
+
+/** Those that take longest, longest first: begun last, one of them would be left alone at the end. */
+const LONG = [
+  "console",
+  "faults",
+  "k6",
+  "verifier",
+  "fence",
+  "rebuild",
+  "demos",
+  "inflow",
+  "report",
+  "rankings-dark",
+  "stack",
+];
+
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification) => {
+      const name = moduleId.slice(moduleId.lastIndexOf("/") + 1).replace(/\.test\.ts$/, "");
+      return LONG.includes(name) ? LONG.indexOf(name) : LONG.length;
+    };
+    return [...files].sort((a, b) => place(a) - place(b));
+  }
+}
 
 export default defineConfig({
   plugins: [
@@ -18,5 +44,6 @@ export default defineConfig({
     hookTimeout: 300_000,
     // Half of the time tests wait for processes and clocks: three keep two cores busy.
     maxWorkers: 3,
+    sequence: { sequencer: LongFirst },
   },
 });

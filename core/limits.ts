@@ -91,6 +91,11 @@ export const limits = {
   queueBatch: 10,
   /** How long a sold-out answer may come from memory. The contract's one second. */
   soldOutMemoryMs: 1_000,
+  /**
+   * Questions that cost Redis as much as reading one bucket of holders: 3.45 µs for the bucket, 7.43 µs for a question that is not
+   * pipelined (`npm run model -- --measure`).
+   */
+  soldOutAsksPerBucket: 0.5,
   /** Above this stock the holder filter is not built: reading every bucket would take longer than the answers it saves. */
   soldOutFilterStock: 200_000,
   /** Campaigns a container remembers. Only bounds memory: the least recently added is forgotten. */

@@ -16,7 +16,7 @@ import { roomKeys } from "./stores/room-keys.ts";
 /** Faults of a pass that was this user's once: a request that is repeated after it ended still gets its first answer (G5). */
 const WAS_INSIDE: ReadonlySet<PassFault> = new Set(["expired", "revoked", "earlier-epoch", "given-back"]);
 
-const soldOut = soldOutMemory();
+const soldOut = soldOutMemory(Math.random);
 const issue = issuer({
   learn: soldOut.learn,
   covers: (...asked) => {

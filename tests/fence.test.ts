@@ -19,6 +19,7 @@ import { eventually, unique } from "./setup/client.ts";
 import { type Node, type Nodes, startNodes } from "./setup/nodes.ts";
 import { type Parts, startParts } from "./setup/parts.ts";
 import { openPump, type Pump } from "./setup/pump.ts";
+import { scaled } from "./setup/scale.ts";
 
 /**
  * G10 on real servers: primaries that die, replicas that are promoted without the last writes, servers that come back, there and
@@ -98,7 +99,7 @@ function unfenced(door: RedisDoor): RedisDoor {
 }
 
 describe("a replica that is promoted without the last k writes", () => {
-  for (const k of [1, 100, 5_000]) {
+  for (const k of [1, 100, scaled(5_000)]) {
     it(`k = ${k}: without the fence tickets are told twice; with it nothing is issued until the recovery, and nothing is lost`, async () => {
       const before = Math.min(k, 50);
       const stock = k + before + 100;
@@ -388,12 +389,13 @@ describe("a recovery", () => {
 
   it("rebuilds with messages in flight: at every look, what may still be issued is the stock less ledger and messages on their way", async () => {
     const node = await nodes.add();
-    const stock = 6_000;
-    const id = await campaignOn(node.door, { stock });
+    const inFlight = scaled(5_000);
+    const left = scaled(1_000);
+    const id = await campaignOn(node.door, { stock: inFlight + left });
     const on = container(node.door);
-    const told = toldOf(await on.askAll(id, names("u", 5_000)));
-    expect(told).toHaveLength(5_000);
-    // Five thousand in the queue, none in the ledger, nothing in Redis.
+    const told = toldOf(await on.askAll(id, names("u", inFlight)));
+    expect(told).toHaveLength(inFlight);
+    // All in the queue, none in the ledger, nothing in Redis.
     await node.door.command("FLUSHALL");
     const looks: string[] = [];
     let now = Date.now();
@@ -409,11 +411,11 @@ describe("a recovery", () => {
       now += 5_000;
     }
     expect(looks.length).toBeGreaterThan(3);
-    expect(await show(ctx, id)).toMatchObject({ campaign: { state: "open", issued: 5_000, remaining: 1_000 } });
-    expect((await keptOf(told)).length).toBe(5_000);
-    const rest = toldOf(await on.askAll(id, names("v", 1_100)));
+    expect(await show(ctx, id)).toMatchObject({ campaign: { state: "open", issued: inFlight, remaining: left } });
+    expect((await keptOf(told)).length).toBe(inFlight);
+    const rest = toldOf(await on.askAll(id, names("v", left + 100)));
     expect(rest.map(({ ticket }) => ticket).sort((x, y) => x - y)).toEqual(
-      Array.from({ length: 1_000 }, (_, i) => 5_001 + i),
+      Array.from({ length: left }, (_, i) => inFlight + 1 + i),
     );
   });
 });

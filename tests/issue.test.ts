@@ -334,6 +334,36 @@ describe("a loser", () => {
     expect((await oneHost(ctx, { campaignId: id, userId: "late-2" })).word).toBe("sold-out");
     expect((await oneHost(ctx, { campaignId: id, userId: "late-1" })).word).toBe("replayed");
   });
+
+  it("has its holders read by a container when that is dearer no more than what it has asked, by lot a little sooner or later", async () => {
+    const buckets = 10;
+    const id = await parts.campaign({ stock: buckets * limits.holdersPerBucket });
+    const users = Array.from({ length: buckets * limits.holdersPerBucket }, (_, i) => `holder-${i}`);
+    await Promise.all(users.map((user) => ask(id, user)));
+    const bucketsRead = async () => {
+      const info = String(await command("INFO", "commandstats"));
+      return Number(/cmdstat_hkeys:calls=(\d+)/.exec(info)?.[1] ?? 0);
+    };
+    const middle = buckets * limits.soldOutAsksPerBucket;
+    for (const [lot, asks] of [
+      [0, Math.ceil(0.5 * middle)],
+      [0.999, Math.ceil(1.499 * middle)],
+    ] as const) {
+      const host = issuer(soldOutMemory(() => lot));
+      const before = await bucketsRead();
+      for (let nth = 1; nth <= asks + 3; nth++) {
+        expect((await host(parts.ctx, { campaignId: id, userId: `late-${nth}` })).word).toBe("sold-out");
+        expect([lot, nth, (await bucketsRead()) - before]).toEqual([lot, nth, nth < asks ? 0 : buckets]);
+      }
+    }
+    // Containers that are each asked twice at the moment of selling out read nothing, however many there are.
+    const before = await bucketsRead();
+    for (let host = 0; host < 100; host++) {
+      const few = issuer(soldOutMemory(Math.random));
+      for (const user of ["late-1", "late-2"]) await few(parts.ctx, { campaignId: id, userId: user });
+    }
+    expect((await bucketsRead()) - before).toBe(0);
+  });
 });
 
 describe("the door to Redis", () => {

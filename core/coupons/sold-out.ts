@@ -6,8 +6,12 @@ import type { CampaignAbout } from "./campaign.ts";
 
 /**
  * Answers "sold out" from memory, so that the crowd that comes too late costs Redis nothing. A holder who asks again must
- * still get the coupon (a replay gets the first answer), so the memory knows the holders: a Bloom filter over them, read once
- * when the stock has run out. Who is surely no holder is refused from memory; anyone else asks Redis.
+ * still get the coupon (a replay gets the first answer), so the memory knows the holders: a Bloom filter over them, read when
+ * the stock has run out. Who is surely no holder is refused from memory; anyone else asks Redis.
+ *
+ * Reading the holders of a large campaign costs as much as some dozens of questions, and when the stock ends thousands of
+ * containers hear it within one moment. So each first asks about as often as reading costs, give or take a half by lot: a container
+ * of few visitors never reads, those that do spread out, and none costs Redis more than two and a half times what it had to.
  */
 export interface SoldOutMemory {
   /** Whether this user can be told "sold out" without asking Redis. */
@@ -22,9 +26,24 @@ interface Remembered {
   until: number;
 }
 
-export function soldOutMemory(): SoldOutMemory {
+/** @param lot a number from 0 to 1: by chance in a fleet, whose containers are not to read at once; the middle where there is one */
+export function soldOutMemory(lot: () => number = () => 0.5): SoldOutMemory {
   const memory = new Map<string, Remembered>();
+  /** Campaigns whose holders have not been read at this version, and how many more answers come first. */
+  const asking = new Map<string, { readonly version: number; left: number }>();
   const loading = new Set<string>();
+
+  /** Whether this answer is the one after which reading pays. */
+  const isTime = (campaignId: string, version: number, buckets: number): boolean => {
+    let it = asking.get(campaignId);
+    if (it?.version !== version) {
+      it = { version, left: Math.ceil(buckets * limits.soldOutAsksPerBucket * (0.5 + lot())) };
+      asking.set(campaignId, it);
+      forgetEldest(asking);
+    }
+    it.left--;
+    return it.left <= 0;
+  };
 
   return {
     covers(nowMs, campaignId, member) {
@@ -41,17 +60,23 @@ export function soldOutMemory(): SoldOutMemory {
         return;
       }
       if (buckets * limits.holdersPerBucket > limits.soldOutFilterStock || loading.has(campaignId)) return;
+      if (!isTime(campaignId, version, buckets)) return;
       loading.add(campaignId);
       try {
         const until = ctx.now() + limits.soldOutMemoryMs;
         memory.set(campaignId, { version, filter: await readHolders(ctx, campaignId, buckets), until });
-        const [eldest] = memory.keys();
-        if (memory.size > limits.rememberedCampaigns && eldest !== undefined) memory.delete(eldest);
+        asking.delete(campaignId);
+        forgetEldest(memory);
       } finally {
         loading.delete(campaignId);
       }
     },
   };
+}
+
+function forgetEldest(remembered: Map<string, unknown>): void {
+  const [eldest] = remembered.keys();
+  if (remembered.size > limits.rememberedCampaigns && eldest !== undefined) remembered.delete(eldest);
 }
 
 /** Buckets read in one round trip: a few milliseconds of Redis time, in which others wait. */

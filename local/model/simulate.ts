@@ -1,3 +1,4 @@
+import { bucketCount } from "../../core/coupons/member.ts";
 import { limits } from "../../core/limits.ts";
 import { costs } from "../../infra/quotas.ts";
 import { AnswerTimes } from "./answer-times.ts";
@@ -51,7 +52,7 @@ class Opening {
   readonly #take: Fleet;
   readonly #poll: Fleet;
   readonly #engine = new Engine(TICK);
-  readonly #memory = new SoldOutMemory(TICK);
+  readonly #memory: SoldOutMemory;
   readonly #asking: Retries;
   readonly #arriving: Retries;
   readonly #line: Line | undefined;
@@ -88,6 +89,7 @@ class Opening {
       },
       TICK,
     );
+    this.#memory = new SoldOutMemory(TICK, bucketCount(event.stock));
     this.#times = new AnswerTimes(this.#work, knobs);
     this.#stock = event.stock;
     this.#busyMean = knobs.issueSeconds;

@@ -16,6 +16,7 @@ import { leaseStack, takeSignals } from "../lease.ts";
 import { redisAddress } from "../redis-address.ts";
 import { holdRush } from "../rush/rush.ts";
 import { stackOf } from "../rush/stack.ts";
+import { asksFirst } from "./sold-out-memory.ts";
 import { units } from "./units.ts";
 
 /**
@@ -135,11 +136,12 @@ export async function validate(): Promise<Validation> {
     const answered = (word: string) => figures.words.find((it) => it.word === word)?.count ?? 0;
     const losers = answered("sold-out");
     const winners = answered("issued") + answered("accepted");
-    // One process is one environment that answers many at once: it asks once a second, and those under way when it first hears of it.
-    const refreshes = (figures.seconds * 1_000) / limits.soldOutMemoryMs;
-    const reaching = RUSH.concurrency + refreshes + MISTAKEN * losers;
-    const batches = winners / costs.batchSize.value;
     const buckets = bucketCount(RUSH.stock);
+    // One process is one environment that answers many at once: it asks as often as reading the holders costs, those under way when
+    // it reads, and once a second.
+    const refreshes = (figures.seconds * 1_000) / limits.soldOutMemoryMs;
+    const reaching = asksFirst(buckets) + RUSH.concurrency + refreshes + MISTAKEN * losers;
+    const batches = winners / costs.batchSize.value;
     const calls = winners + reaching + batches;
     const scriptMicros =
       winners * units.issuedInsideMicros.value +
@@ -197,8 +199,8 @@ ${compared(`over HTTP, in ${seconds.toFixed(1)} s`, rows)}
 ${compared(`at Redis itself, ${ALONE.sockets} connections`, straight)}
 
 Measured: Redis's commandstats and CPU; over HTTP without what an idle stack does in the same time. Predicted: the unit costs of
-local/model/units.ts times the people; over HTTP a tenth of the winners as batches, one look a second at a sold-out campaign, one
-stranger in a hundred taken for a holder. What a rush itself looks at (status, recovery, verifier) is in the measured figures only.
+local/model/units.ts times the people; over HTTP a tenth of the winners as batches, as many losers as reading the holders costs,
+one look a second at a sold-out campaign, one stranger in a hundred taken for a holder. What a rush itself looks at (status, recovery, verifier) is in the measured figures only.
 The unit costs are of a Redis that is busy, as in the second table and in the runs that the model is about. Over HTTP this machine
 makes ${whole(scripts / seconds)} calls a second; each presumably finds caches that everything else here has used meanwhile.`;
 }
