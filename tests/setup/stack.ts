@@ -16,16 +16,19 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const stackFile = join(folder, "stack.json");
   // Once for this stack and for those that tests start by themselves.
   const built = join(folder, "built");
-  await buildAll({ bundles: join(built, "functions"), consoleFolder: join(built, "console") });
-  process.env.FIRSTCOME_BUILT = built;
-  const stack = await startStack({
-    port: 0,
-    stackFile,
-    redisServer: process.env.FIRSTCOME_REDIS_SERVER,
-    redisUrl: process.env.FIRSTCOME_REDIS_URL,
-    sqsEndpoint: process.env.FIRSTCOME_SQS_ENDPOINT,
-    dynamodbEndpoint: process.env.FIRSTCOME_DYNAMODB_ENDPOINT,
-  }).catch((error: unknown) => {
+  const start = async () => {
+    await buildAll({ bundles: join(built, "functions"), consoleFolder: join(built, "console") });
+    process.env.FIRSTCOME_BUILT = built;
+    return startStack({
+      port: 0,
+      stackFile,
+      redisServer: process.env.FIRSTCOME_REDIS_SERVER,
+      redisUrl: process.env.FIRSTCOME_REDIS_URL,
+      sqsEndpoint: process.env.FIRSTCOME_SQS_ENDPOINT,
+      dynamodbEndpoint: process.env.FIRSTCOME_DYNAMODB_ENDPOINT,
+    });
+  };
+  const stack = await start().catch((error: unknown) => {
     rmSync(folder, { recursive: true, force: true });
     throw error;
   });
