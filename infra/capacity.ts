@@ -57,9 +57,13 @@ export function capacity(expected: Expected, sizes: StageSizes, raised: Raised =
     to ? { value: to, source: "raised, says .env.<stage>" } : quota;
   const gateway = raisedTo(raised.gatewayPerSecond, quotas.gatewayPerSecond);
   const atOnce = raisedTo(raised.lambdaAtOnce, quotas.lambdaAtOnce);
-  const busy = Math.ceil(peak * costs.issueSeconds.value);
+  /** Environments that so many requests a second take: as long as each is busy, and no more of them than Lambda lets one have. */
+  const environments = (perSecond: number) =>
+    Math.ceil(perSecond * Math.max(costs.issueSeconds.value, 1 / quotas.requestsPerEnvironment.value));
+  const ready = environments(peak);
+  const atOnceNeeded = environments(peak + watching.passedOn) + sizes.consumersAtOnce;
   /** What the environments that are kept ready do not serve. */
-  const unprepared = Math.max(0, peak - sizes.warmIssuers / costs.issueSeconds.value);
+  const unprepared = ready > 0 ? peak * Math.max(0, 1 - sizes.warmIssuers / ready) : 0;
   const persisted = (sizes.consumersAtOnce * costs.batchSize.value) / costs.batchSeconds.value;
   const perSecond = (count: number) => Math.ceil(count / costs.confirmedWithinSeconds.value);
 
@@ -96,15 +100,15 @@ export function capacity(expected: Expected, sizes: StageSizes, raised: Raised =
       "new environments in ten seconds",
       Math.round(unprepared * (costs.coldSeconds.value + costs.issueSeconds.value)),
       quotas.lambdaRamp,
-      `Keep ${number(busy)} environments of issue-coupon ready for the opening (warmIssuers in infra/stages.ts). ${room(quotas.lambdaRamp.value / (costs.coldSeconds.value + costs.issueSeconds.value))} to do without.`,
+      `Keep ${number(ready)} environments of issue-coupon ready for the opening (warmIssuers in infra/stages.ts). ${room(quotas.lambdaRamp.value / (costs.coldSeconds.value + costs.issueSeconds.value))} to do without.`,
     ),
     line(
       "Lambda, at once",
       "environments",
-      // The persister's come beside those that issue.
-      busy + sizes.consumersAtOnce,
+      // The persister's come beside those that serve.
+      atOnceNeeded,
       atOnce,
-      `Ask AWS for ${number(2 * (busy + sizes.consumersAtOnce))} concurrent executions.`,
+      `Ask AWS for ${number(2 * atOnceNeeded)} concurrent executions: each is also ${quotas.requestsPerEnvironment.value} requests a second that the account may have.`,
     ),
     line(
       "SQS FIFO, confirmations",
@@ -118,7 +122,7 @@ export function capacity(expected: Expected, sizes: StageSizes, raised: Raised =
       "scripts a second",
       peak,
       { value: costs.scriptsPerPrimary.value, source: costs.scriptsPerPrimary.source },
-      `Split the stock into ${Math.ceil(peak / costs.scriptsPerPrimary.value)} allotments on as many shards (redis.shards in infra/stages.ts). Sold-out answers come from memory and cost no script.`,
+      `Split the stock into ${Math.ceil(peak / costs.scriptsPerPrimary.value)} allotments on as many shards (redis.shards in infra/stages.ts). Sold-out answers of containers with many visitors come from memory and cost no script.`,
     ),
     line(
       "Persister",

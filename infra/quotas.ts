@@ -6,6 +6,7 @@
 const GATEWAY = "docs.aws.amazon.com/apigateway/latest/developerguide/limits.html";
 const CLOUDFRONT = "docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html";
 const RAMP = "docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html";
+const RATE = "docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html";
 const LAMBDA = "docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html";
 const SQS = "docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html";
 const DYNAMODB = "docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html";
@@ -60,6 +61,8 @@ export function quotasOf(region: string) {
     lambdaRamp: quota(1_000, RAMP),
     /** Environments of all functions of the account at once. New accounts have fewer. */
     lambdaAtOnce: quota(1_000, LAMBDA),
+    /** Requests a second for each environment that the account may have, or that is kept ready, however short they are. */
+    requestsPerEnvironment: quota(10, RATE),
     sqsSendsPerSecond: quota(FIFO_PER_SECOND[region] ?? FIFO_ELSEWHERE, SQS),
     /** Write units a second that a new on-demand table takes at once; it doubles what it has seen within half an hour. */
     ledgerWritesPerSecond: quota(4_000, DYNAMODB),

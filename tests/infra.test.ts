@@ -159,7 +159,17 @@ describe("the capacity gate", () => {
   test("is content with a cold start once environments are kept ready", () => {
     const part = "Lambda, from cold";
     expect(broken(10_000, "us-east-1")).toContain(part);
-    expect(broken(10_000, "us-east-1", { ...stages.production, warmIssuers: 500 })).not.toContain(part);
+    expect(broken(10_000, "us-east-1", { ...stages.production, warmIssuers: 1_000 })).not.toContain(part);
+    // They are busy for a twentieth of a second each, and Lambda gives each ten requests a second all the same.
+    const half = verdict(10_000, "us-east-1", { ...stages.production, warmIssuers: 500 });
+    expect(half.lines.find((line) => line.part === part)).toMatchObject({ needs: 2_750, breaks: true });
+  });
+
+  test("counts ten requests a second for each environment that the account may have", () => {
+    const atOnce = (peak: number) => verdict(peak, "us-east-1").lines.find(({ part }) => part === "Lambda, at once");
+    const { consumersAtOnce } = stages.production;
+    expect(atOnce(9_000)).toMatchObject({ needs: 900 + consumersAtOnce, breaks: false });
+    expect(atOnce(10_000)).toMatchObject({ needs: 1_000 + consumersAtOnce, breaks: true });
   });
 
   test("counts only as many winners as there are coupons, and none of an event that gives none", () => {

@@ -75,10 +75,9 @@ export function knobsOf(region: string) {
       what: "write units of a table that is not warmed up",
     },
     requestsPerEnvironment: {
-      value: 10,
+      ...quotas.requestsPerEnvironment,
       unit: "a second",
       what: "requests for each concurrent execution that the account may have",
-      source: "docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html",
     },
     issuedMicros: unit("issuedMicros"),
     soldOutMicros: unit("soldOutMicros"),
